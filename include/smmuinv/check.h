@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Is this guest command legal for the guest's SMMU, and what may go to the host?
+ *
+ * Pure. Numbers in parentheses are sections of Arm IHI 0070.
+ */
+#ifndef SMMUINV_CHECK_H
+#define SMMUINV_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <smmuinv/abi.h>
+#include <smmuinv/command.h>
+#include <smmuinv/features.h>
+
+SMMUINV_BEGIN_DECLS
+
+/**
+ * enum smmuinv_verdict - what is to become of a guest's command
+ * @SMMUINV_FORWARD: legal; its canonical form goes to the host
+ * @SMMUINV_VMM: legal; the VMM must act on it
+ * @SMMUINV_IGNORE: legal, and nothing needs to happen (smmuinv_rule says why)
+ * @SMMUINV_ILLEGAL: the guest's queue stops here with CERROR_ILL
+ */
+enum smmuinv_verdict {
+	SMMUINV_FORWARD = 0,
+	SMMUINV_VMM = 1,
+	SMMUINV_IGNORE = 2,
+	SMMUINV_ILLEGAL = 3
+};
+
+/**
+ * enum smmuinv_rule - why a command is illegal, ignored, or cannot be carried
+ *
+ * smmuinv_rule_text() says each in words, with its section.
+ */
+enum smmuinv_rule {
+	SMMUINV_RULE_NONE = 0,
+	/* illegal */
+	SMMUINV_RULE_RESERVED_OPCODE,	/* 4.1.3 */
+	SMMUINV_RULE_SECURE_OPCODE,	/* 4.4.2: not on a Non-secure queue */
+	SMMUINV_RULE_SSEC,		/* 4.1.6 */
+	SMMUINV_RULE_NO_STAGE1,		/* 4.3.3, 4.4.2 */
+	SMMUINV_RULE_NO_STAGE2,		/* 4.4.3 */
+	SMMUINV_RULE_NO_HYP,		/* 4.4.2.7 */
+	SMMUINV_RULE_NO_ATS,		/* 4.5.1 */
+	SMMUINV_RULE_NO_PRI,		/* 4.5.2 */
+	SMMUINV_RULE_NO_STALL,		/* 4.7.1, 4.7.2 */
+	SMMUINV_RULE_NO_MPAM,		/* 4.3.5 */
+	SMMUINV_RULE_NO_DPT,		/* 4.6 */
+	SMMUINV_RULE_RANGE_RESERVED,	/* 4.4.1.1: TG with nothing to use it */
+	SMMUINV_RULE_TTL_NEEDS_DS,	/* 4.4.1.1: 16K level 1 */
+	SMMUINV_RULE_ATC_SIZE,		/* 4.5.1: above 52 */
+	SMMUINV_RULE_RESP_RESERVED,	/* 4.5.2: PRI_RESP.Resp == 3 */
+	SMMUINV_RULE_CS_RESERVED,	/* 4.7.3: SYNC.CS == 3 */
+	SMMUINV_RULE_RES0,		/* 4.1.5, in strict mode only */
+	SMMUINV_RULE_NOT_OFFERED,	/* the VMM has no callback for it */
+	/* ignored */
+	SMMUINV_RULE_PREFETCH,		/* 4.2: a hint */
+	SMMUINV_RULE_SSID_OUT_OF_RANGE,	/* 4.1.7: no such descriptor or PASID */
+	SMMUINV_RULE_STREAM_UNKNOWN,	/* the vSID is no device of the host's */
+	/* legal for the guest, but the host's SMMU cannot say it */
+	SMMUINV_RULE_HOST_LACKS,
+	SMMUINV_RULE_COUNT
+};
+
+/**
+ * SMMUINV_CHECK_STRICT - a set RES0 bit is illegal; else it is cleared
+ *
+ * The specification allows an SMMU both (4.1.5).
+ */
+#define SMMUINV_CHECK_STRICT (1u << 0)
+
+/**
+ * struct smmuinv_finding - what smmuinv_check() found
+ * @size: sizeof(struct smmuinv_finding), set by the caller
+ * @command: the canonical command: only fields that both SMMUs have, VMID and
+ *	IGNORED fields zero. To be sent if the verdict is SMMUINV_FORWARD, to be
+ *	acted on if it is SMMUINV_VMM.
+ * @rule: why, enum smmuinv_rule, or SMMUINV_RULE_NONE
+ * @field: the field at fault, enum smmuinv_field, or SMMUINV_FIELD_OPCODE
+ */
+struct smmuinv_finding {
+	size_t size;
+	struct smmuinv_command command;
+	uint32_t rule;
+	uint32_t field;
+};
+
+/**
+ * smmuinv_check() - judge one command of a guest's Non-secure Command queue
+ * @command: the guest's command as it stood in its queue
+ * @guest: the ID registers that the guest was shown
+ * @host: from smmuinv_features_from_hw_info()
+ * @flags: 0 or SMMUINV_CHECK_STRICT
+ * @finding: the canonical command and the reason; may be NULL. Filled in
+ *	whenever a verdict is returned and for -EOPNOTSUPP.
+ *
+ * Addresses and IDs out of range, and ranges whose address is not aligned to
+ * their level, are not illegal (4.1.7, 4.4.1.1) and go through as given. The
+ * vSID is not looked at.
+ *
+ * Every command for which the answer is SMMUINV_FORWARD is accepted by a
+ * kernel that checks (7.3), once its vSID has a vDEVICE.
+ *
+ * Return: an enum smmuinv_verdict; -EINVAL for NULL, unknown flags or a
+ * finding whose size is wrong; -EOPNOTSUPP if the command is legal for the guest
+ * but the host cannot express it, which smmuinv_features_compatible() rules
+ * out beforehand.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_check(const struct smmuinv_command *command,
+			      const struct smmuinv_features *guest,
+			      const struct smmuinv_features *host,
+			      uint32_t flags, struct smmuinv_finding *finding);
+
+/**
+ * smmuinv_rule_text() - a rule in words, with the specification's section
+ * @rule: which
+ *
+ * Return: a static string; "?" for a rule that does not exist.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API const char *smmuinv_rule_text(enum smmuinv_rule rule);
+
+SMMUINV_END_DECLS
+
+#endif /* SMMUINV_CHECK_H */

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of streams: which vSID is which device of the host.
+ */
+#ifndef SMMUINV_STREAM_H
+#define SMMUINV_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <smmuinv/abi.h>
+#include <smmuinv/backend.h>
+
+SMMUINV_BEGIN_DECLS
+
+/**
+ * struct smmuinv_streams - the streams of one virtual SMMU; opaque
+ *
+ * Every function may be called from any thread, also while queues consume and
+ * from within a queue's callbacks. A vDEVICE is never destroyed while a
+ * command that names its vSID is on its way to the host.
+ */
+struct smmuinv_streams;
+
+/**
+ * struct smmuinv_stream_info - one stream
+ * @size: sizeof(struct smmuinv_stream_info), set by the caller
+ * @vsid: StreamID as the guest knows it
+ * @viommu_id: the vIOMMU that has it
+ * @dev_id: the device's iommufd id
+ * @vdevice_id: the id of the vDEVICE that the library made
+ */
+struct smmuinv_stream_info {
+	size_t size;
+	uint32_t vsid;
+	uint32_t viommu_id;
+	uint32_t dev_id;
+	uint32_t vdevice_id;
+};
+
+/**
+ * smmuinv_streams_new() - an empty table
+ * @backend: makes and destroys vDEVICEs; borrowed until the table is freed
+ * @streams: the table
+ *
+ * Return: 0; -EINVAL for NULL; -ENOMEM.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_streams_new(struct smmuinv_backend *backend,
+				    struct smmuinv_streams **streams);
+
+/**
+ * smmuinv_streams_free() - remove every stream and free the table
+ * @streams: may be NULL; nothing may use it any more
+ *
+ * Must come before the device file descriptors are closed, or the kernel keeps
+ * the vDEVICEs' ids until the iommufd is closed.
+ *
+ * Threads: one, the last. Since: 0.1.
+ */
+SMMUINV_API void smmuinv_streams_free(struct smmuinv_streams *streams);
+
+/**
+ * smmuinv_streams_add() - give a device a vSID; makes its vDEVICE
+ * @streams: the table
+ * @viommu_id: the vIOMMU of the physical SMMU that the device is behind
+ * @dev_id: the device's id, from VFIO_DEVICE_BIND_IOMMUFD
+ * @vsid: StreamID as the guest is to know it
+ *
+ * Return: 0; -EINVAL for NULL; -EEXIST if @vsid is in the table already;
+ * -EBUSY if the device is in the table already, under another vSID; -ENOMEM;
+ * an errno of the kernel's: -EEXIST if somebody else gave the device a vDEVICE,
+ * -EINVAL if it is not behind this vIOMMU's SMMU, -ENOENT if there is no such
+ * vIOMMU or device. On error the table is as it was.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_streams_add(struct smmuinv_streams *streams,
+				    uint32_t viommu_id, uint32_t dev_id,
+				    uint32_t vsid);
+
+/**
+ * smmuinv_streams_remove() - take a vSID away; destroys its vDEVICE
+ * @streams: the table
+ * @vsid: which
+ *
+ * Waits until no command that names the vSID is on its way to the host. From
+ * the return on, commands for it are complete at once and not sent.
+ *
+ * Return: 0; -EINVAL for NULL; -ENOENT if @vsid is not in the table; an errno
+ * of the kernel's, with which the stream stays out of the table although the
+ * vDEVICE may still exist.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_streams_remove(struct smmuinv_streams *streams,
+				       uint32_t vsid);
+
+/**
+ * smmuinv_streams_find() - look a vSID up
+ * @streams: the table
+ * @vsid: which
+ * @info: what is known of it; may be NULL
+ *
+ * Four memory reads whatever the table holds.
+ *
+ * Return: 0; -EINVAL for NULL or a wrong size; -ENOENT if @vsid is not in the
+ * table.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_streams_find(struct smmuinv_streams *streams,
+				     uint32_t vsid,
+				     struct smmuinv_stream_info *info);
+
+/**
+ * smmuinv_streams_count() - how many streams there are
+ * @streams: the table
+ *
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API size_t smmuinv_streams_count(struct smmuinv_streams *streams);
+
+SMMUINV_END_DECLS
+
+#endif /* SMMUINV_STREAM_H */

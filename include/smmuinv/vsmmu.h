@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One virtual SMMU: what the guest sees, over what the host has.
+ */
+#ifndef SMMUINV_VSMMU_H
+#define SMMUINV_VSMMU_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <smmuinv/abi.h>
+#include <smmuinv/backend.h>
+#include <smmuinv/features.h>
+#include <smmuinv/stream.h>
+
+SMMUINV_BEGIN_DECLS
+
+/** struct smmuinv_vsmmu - opaque */
+struct smmuinv_vsmmu;
+
+/**
+ * struct smmuinv_vsmmu_params - what a virtual SMMU is made of
+ * @size: sizeof(struct smmuinv_vsmmu_params)
+ * @backend: executes; borrowed until the virtual SMMU is freed
+ * @viommu_id: the vIOMMU (IOMMU_VIOMMU_ALLOC) that stands for the physical SMMU;
+ *	the VMM's, and to be destroyed after the virtual SMMU is freed
+ * @check_flags: 0 or SMMUINV_CHECK_STRICT
+ * @guest: the ID registers that the guest is shown
+ * @host: the physical SMMU's, from smmuinv_features_from_hw_info()
+ */
+struct smmuinv_vsmmu_params {
+	size_t size;
+	struct smmuinv_backend *backend;
+	uint32_t viommu_id;
+	uint32_t check_flags;
+	struct smmuinv_features guest;
+	struct smmuinv_features host;
+};
+
+/**
+ * smmuinv_vsmmu_new() - make a virtual SMMU without streams
+ * @params: of what
+ * @vsmmu: the virtual SMMU
+ *
+ * Return: 0; -EINVAL for NULL, a wrong size or unknown flags; -EOPNOTSUPP if the
+ * host cannot carry such a guest (smmuinv_features_compatible() says why);
+ * -ENOMEM.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_vsmmu_new(const struct smmuinv_vsmmu_params *params,
+				  struct smmuinv_vsmmu **vsmmu);
+
+/**
+ * smmuinv_vsmmu_free() - remove its streams and free it
+ * @vsmmu: may be NULL; its batches and queues must be freed before
+ *
+ * Threads: one, the last. Since: 0.1.
+ */
+SMMUINV_API void smmuinv_vsmmu_free(struct smmuinv_vsmmu *vsmmu);
+
+/**
+ * smmuinv_vsmmu_streams() - its table of streams
+ * @vsmmu: whose
+ *
+ * Return: the table, which lives and dies with @vsmmu; do not free it.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API struct smmuinv_streams *
+smmuinv_vsmmu_streams(struct smmuinv_vsmmu *vsmmu);
+
+/**
+ * smmuinv_vsmmu_add_stream() - smmuinv_streams_add() on its own vIOMMU
+ * @vsmmu: whose
+ * @dev_id: the device's id, from VFIO_DEVICE_BIND_IOMMUFD
+ * @vsid: StreamID as the guest is to know it
+ *
+ * Return: as smmuinv_streams_add(), and -ERANGE if @vsid does not fit into the
+ * guest's IDR1.SIDSIZE.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_vsmmu_add_stream(struct smmuinv_vsmmu *vsmmu,
+					 uint32_t dev_id, uint32_t vsid);
+
+/**
+ * smmuinv_vsmmu_remove_stream() - smmuinv_streams_remove()
+ * @vsmmu: whose
+ * @vsid: which
+ *
+ * Return: as smmuinv_streams_remove().
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_vsmmu_remove_stream(struct smmuinv_vsmmu *vsmmu,
+					    uint32_t vsid);
+
+SMMUINV_END_DECLS
+
+#endif /* SMMUINV_VSMMU_H */

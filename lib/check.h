@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The legality rules, compiled for one pair of SMMUs.
+ */
+#ifndef SMMUINV_LIB_CHECK_H
+#define SMMUINV_LIB_CHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <smmuinv/check.h>
+
+#include "command.h"
+
+/* What is left to look at once the masks have been applied. */
+enum check_operands {
+	OPERANDS_PLAIN,
+	OPERANDS_ADDRESS, /* TLBI by address: the range fields */
+	OPERANDS_ATC,
+	OPERANDS_CD,
+	OPERANDS_PRI_RESP,
+	OPERANDS_SYNC,
+};
+
+/* An opcode's rules. */
+struct check_row {
+	struct command_mask guest; /* fields that the guest's SMMU has */
+	struct command_mask keep; /* those that go on; IGNORED ones do not */
+	struct command_mask lacking; /* those that the host's SMMU has not */
+	uint64_t ssec; /* the SSec bit, where there is one */
+	uint8_t verdict; /* enum smmuinv_verdict */
+	uint8_t rule; /* enum smmuinv_rule, why not SMMUINV_FORWARD */
+	uint8_t operands; /* enum check_operands */
+};
+
+/* Opcodes above the last that the specification names are reserved. */
+#define CHECK_ROWS (SMMUINV_CMD_DPTI_PA + 1)
+
+struct check_table {
+	struct check_row rows[CHECK_ROWS];
+	uint8_t guest_ssid_bits;
+	bool guest_ds;
+	bool host_ds;
+	bool strict;
+};
+
+/* What was found; smmuinv_finding without its size. */
+struct check_found {
+	struct smmuinv_command command;
+	enum smmuinv_rule rule;
+	enum smmuinv_field field;
+};
+
+void smmuinv__check_compile(struct check_table *table,
+		   const struct smmuinv_features *guest,
+		   const struct smmuinv_features *host, uint32_t flags);
+
+/* Returns an enum smmuinv_verdict, or -EOPNOTSUPP; fills in @found always. */
+int smmuinv__check_run(const struct check_table *table,
+	      const struct smmuinv_command *command, struct check_found *found);
+
+/* Hand @found to the caller, who may not want it. */
+void smmuinv__check_report(struct smmuinv_finding *finding,
+		  const struct check_found *found);
+
+#endif /* SMMUINV_LIB_CHECK_H */

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+#include <smmuinv/queue.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "batch.h"
+#include "command.h"
+#include "params.h"
+#include "vsmmu.h"
+
+#define WINDOW_DEFAULT 4096
+
+struct smmuinv_queue {
+	struct smmuinv_vsmmu *vsmmu;
+	struct smmuinv_queue_ops ops;
+	void *opaque;
+	struct smmuinv_batch *batch;
+	/* As the guest wrote them, for ops.seen; NULL without it. */
+	struct smmuinv_command *raw;
+	bool consuming;
+};
+
+static bool missing_callbacks(const struct smmuinv_ring *ring,
+			      const struct smmuinv_queue_ops *ops)
+{
+	return !ring->base && !ops->read;
+}
+
+int smmuinv_queue_new(struct smmuinv_vsmmu *vsmmu,
+		      const struct smmuinv_queue_params *params,
+		      struct smmuinv_queue **queue)
+{
+	struct smmuinv_queue_params p;
+	struct smmuinv_queue_ops ops;
+	struct smmuinv_queue *q;
+	uint32_t window;
+	int rc;
+
+	if (!vsmmu || !queue || !PARAMS_COPY(&p, params) ||
+	    !PARAMS_COPY(&ops, p.ops))
+		return -EINVAL;
+	window = p.window ? p.window : WINDOW_DEFAULT;
+	if (window > SMMUINV_BATCH_CAPACITY_MAX)
+		return -EINVAL;
+	q = calloc(1, sizeof(*q));
+	if (!q)
+		return -ENOMEM;
+	q->vsmmu = vsmmu;
+	q->ops = ops;
+	q->opaque = p.opaque;
+	rc = smmuinv_batch_new(vsmmu, window, &q->batch);
+	if (rc)
+		goto free_queue;
+	if (ops.seen) {
+		q->raw = calloc(window, sizeof(*q->raw));
+		if (!q->raw) {
+			rc = -ENOMEM;
+			goto free_queue;
+		}
+	}
+	*queue = q;
+	return 0;
+
+free_queue:
+	smmuinv_queue_free(q);
+	return rc;
+}
+
+void smmuinv_queue_free(struct smmuinv_queue *queue)
+{
+	if (!queue)
+		return;
+	free(queue->raw);
+	smmuinv_batch_free(queue->batch);
+	free(queue);
+}
+
+/* One call of smmuinv_queue_consume(). */
+struct run {
+	struct smmuinv_queue *queue;
+	struct smmuinv_ring ring;
+	uint32_t limit; /* commands to look at */
+	uint32_t consumed; /* commands known complete */
+	struct smmuinv_progress *progress;
+};
+
+/* The pointer @n commands after CMDQ_CONS, with its wrap bit (3.5.1). */
+static uint32_t pointer_at(const struct run *run, uint32_t n)
+{
+	uint32_t wrap_mask = (2u << run->ring.log2size) - 1;
+
+	return (run->ring.cons + n) & wrap_mask;
+}
+
+static uint32_t index_at(const struct run *run, uint32_t n)
+{
+	return pointer_at(run, n) & ((1u << run->ring.log2size) - 1);
+}
+
+static int fetch(const struct run *run, uint32_t n,
+		 struct smmuinv_command *command)
+{
+	const struct smmuinv_queue *q = run->queue;
+	const struct smmuinv_command *ring = run->ring.base;
+
+	if (!ring)
+		return q->ops.read(q->opaque, index_at(run, n), command);
+	*command = command_read_once(&ring[index_at(run, n)]);
+	return 0;
+}
+
+static void seen(const struct run *run, uint32_t n,
+		 const struct smmuinv_command *command, enum smmuinv_fate fate,
+		 enum smmuinv_rule rule)
+{
+	const struct smmuinv_queue *q = run->queue;
+
+	if (q->ops.seen)
+		q->ops.seen(q->opaque, index_at(run, n), command, fate, rule);
+}
+
+static void seen_batch(const struct run *run, uint32_t completed)
+{
+	const struct smmuinv_queue *q = run->queue;
+	uint32_t i;
+
+	if (!q->ops.seen)
+		return;
+	for (i = 0; i < completed; i++) {
+		enum smmuinv_rule rule = smmuinv__batch_rule(q->batch, i);
+
+		seen(run, run->consumed + i, &q->raw[i],
+		     rule == SMMUINV_RULE_NONE ? SMMUINV_FATE_FORWARDED :
+						 SMMUINV_FATE_DROPPED,
+		     rule);
+	}
+}
+
+/* Bring everything that was read so far to completion. */
+static int flush(struct run *run)
+{
+	struct smmuinv_progress *p = run->progress;
+	struct batch_outcome outcome;
+
+	smmuinv__batch_execute(run->queue->batch, &outcome);
+	seen_batch(run, outcome.completed);
+	/* What is not complete is read again: it was not consumed. */
+	smmuinv_batch_clear(run->queue->batch);
+	run->consumed += outcome.completed;
+	p->forwarded += outcome.completed - outcome.dropped;
+	p->dropped += outcome.dropped;
+	p->host_commands += outcome.host_commands;
+	p->ioctls += outcome.ioctls;
+	if (outcome.host_error) {
+		p->host_error = outcome.host_error;
+		p->host_count = outcome.host_count;
+	}
+	return outcome.error;
+}
+
+/* Stop at the command after everything that is complete (7.1). */
+static void stop(struct run *run, enum smmuinv_cerror cerror,
+		 enum smmuinv_rule rule, enum smmuinv_field field)
+{
+	run->progress->cerror = cerror;
+	run->progress->rule = rule;
+	run->progress->field = field;
+}
+
+static int stop_unreadable(struct run *run)
+{
+	const struct smmuinv_command none = { { 0 } };
+	int rc = flush(run);
+
+	if (rc)
+		return rc;
+	stop(run, SMMUINV_CERROR_ABT, SMMUINV_RULE_NONE, SMMUINV_FIELD_OPCODE);
+	seen(run, run->consumed, &none, SMMUINV_FATE_UNREADABLE,
+	     SMMUINV_RULE_NONE);
+	return 1;
+}
+
+static int stop_illegal(struct run *run, const struct smmuinv_command *raw,
+			enum smmuinv_rule rule, enum smmuinv_field field)
+{
+	int rc = flush(run);
+
+	if (rc)
+		return rc;
+	stop(run, SMMUINV_CERROR_ILL, rule, field);
+	seen(run, run->consumed, raw, SMMUINV_FATE_ILLEGAL, rule);
+	return 1;
+}
+
+/* 4.7.3 */
+static int call_sync(const struct smmuinv_queue *q,
+		     const struct smmuinv_command *command)
+{
+	enum { SIG_IRQ = 1, SIG_SEV = 2 };
+	const struct smmuinv_features *guest = &q->vsmmu->guest;
+	uint64_t cs = smmuinv_command_get(command, SMMUINV_FIELD_CS);
+	uint64_t address =
+		smmuinv_command_get(command, SMMUINV_FIELD_MSIADDRESS);
+	struct smmuinv_sync sync = {
+		.irq = cs == SIG_IRQ,
+		.sev = cs == SIG_SEV &&
+		       smmuinv_features_get(guest, SMMUINV_FEATURE_SEV),
+	};
+
+	if (!q->ops.sync)
+		return 0;
+	if (sync.irq && address &&
+	    smmuinv_features_get(guest, SMMUINV_FEATURE_MSI)) {
+		sync.msi = true;
+		sync.msi_address = address;
+		sync.msi_data = (uint32_t)smmuinv_command_get(
+			command, SMMUINV_FIELD_MSIDATA);
+		sync.msi_shareability = (uint8_t)smmuinv_command_get(
+			command, SMMUINV_FIELD_MSH);
+		sync.msi_attributes = (uint8_t)smmuinv_command_get(
+			command, SMMUINV_FIELD_MSIATTR);
+	}
+	return q->ops.sync(q->opaque, &sync);
+}
+
+static uint32_t sid_of(const struct smmuinv_command *command)
+{
+	return (uint32_t)smmuinv_command_get(command, SMMUINV_FIELD_STREAMID);
+}
+
+static int call_cfgi_ste(const struct smmuinv_queue *q,
+			 const struct smmuinv_command *command)
+{
+	if (!q->ops.cfgi_ste)
+		return 0;
+	return q->ops.cfgi_ste(
+		q->opaque, sid_of(command),
+		smmuinv_command_get(command, SMMUINV_FIELD_LEAF) != 0);
+}
+
+/* 4.3.2: 2^(Range + 1) StreamIDs, aligned to their number. */
+static int call_cfgi_ste_range(const struct smmuinv_queue *q,
+			       const struct smmuinv_command *command)
+{
+	uint64_t range = smmuinv_command_get(command, SMMUINV_FIELD_RANGE);
+	uint32_t rest = (uint32_t)((UINT64_C(2) << range) - 1);
+	uint32_t sid = sid_of(command);
+
+	if (!q->ops.cfgi_ste_range)
+		return 0;
+	return q->ops.cfgi_ste_range(q->opaque, sid & ~rest, sid | rest);
+}
+
+static int call_vmm(const struct smmuinv_queue *q,
+		    const struct smmuinv_command *command)
+{
+	switch (smmuinv_command_opcode(command)) {
+	case SMMUINV_CMD_SYNC:
+		return call_sync(q, command);
+	case SMMUINV_CMD_CFGI_STE:
+		return call_cfgi_ste(q, command);
+	case SMMUINV_CMD_CFGI_STE_RANGE:
+		return call_cfgi_ste_range(q, command);
+	default:
+		return q->ops.command(q->opaque, command);
+	}
+}
+
+/* What the VMM cannot do unless it has the general callback. */
+static bool offered(const struct smmuinv_queue *q,
+		    const struct smmuinv_command *command)
+{
+	switch (smmuinv_command_opcode(command)) {
+	case SMMUINV_CMD_SYNC:
+	case SMMUINV_CMD_CFGI_STE:
+	case SMMUINV_CMD_CFGI_STE_RANGE:
+		return true;
+	default:
+		return q->ops.command != NULL;
+	}
+}
+
+static int hand_over(struct run *run, const struct smmuinv_command *raw,
+		     const struct check_found *found)
+{
+	int rc;
+
+	if (!offered(run->queue, &found->command))
+		return stop_illegal(run, raw, SMMUINV_RULE_NOT_OFFERED,
+				    SMMUINV_FIELD_OPCODE);
+	rc = flush(run);
+	if (rc)
+		return rc;
+	rc = call_vmm(run->queue, &found->command);
+	if (rc < 0)
+		return rc;
+	seen(run, run->consumed, raw, SMMUINV_FATE_VMM, SMMUINV_RULE_NONE);
+	run->consumed++;
+	run->progress->vmm++;
+	return 0;
+}
+
+static int hold_back(struct run *run, const struct smmuinv_command *raw,
+		     const struct check_found *found)
+{
+	struct smmuinv_queue *q = run->queue;
+
+	if (q->raw)
+		q->raw[smmuinv_batch_count(q->batch)] = *raw;
+	smmuinv__batch_push(q->batch, &found->command, found->rule);
+	return smmuinv__batch_is_full(q->batch) ? flush(run) : 0;
+}
+
+static int stop_unsupported(struct run *run, int error,
+			    const struct check_found *found)
+{
+	int rc = flush(run);
+
+	if (rc)
+		return rc;
+	stop(run, SMMUINV_CERROR_NONE, found->rule, found->field);
+	return error;
+}
+
+/* 0 to go on, 1 to stop, or a negative errno. */
+static int step(struct run *run, uint32_t n)
+{
+	struct smmuinv_command raw;
+	struct check_found found;
+	int verdict;
+
+	if (fetch(run, n, &raw) < 0)
+		return stop_unreadable(run);
+	verdict = smmuinv__check_run(&run->queue->vsmmu->check, &raw, &found);
+	switch (verdict) {
+	case SMMUINV_FORWARD:
+	case SMMUINV_IGNORE:
+		return hold_back(run, &raw, &found);
+	case SMMUINV_VMM:
+		return hand_over(run, &raw, &found);
+	case SMMUINV_ILLEGAL:
+		return stop_illegal(run, &raw, found.rule, found.field);
+	default:
+		return stop_unsupported(run, verdict, &found);
+	}
+}
+
+static int consume(struct run *run)
+{
+	uint32_t n;
+	int rc = 0;
+
+	for (n = 0; n < run->limit && !rc; n++)
+		rc = step(run, n);
+	if (rc)
+		return rc;
+	return flush(run);
+}
+
+static bool ring_valid(const struct smmuinv_ring *ring)
+{
+	return ring->log2size <= SMMUINV_QUEUE_LOG2SIZE_MAX &&
+	       !((uintptr_t)ring->base % sizeof(uint64_t));
+}
+
+/* How many commands to look at, or -ERANGE. */
+static int64_t ring_limit(const struct smmuinv_ring *ring)
+{
+	uint32_t wrap_mask = (2u << ring->log2size) - 1;
+	uint32_t produced = (ring->prod - ring->cons) & wrap_mask;
+
+	/* More than the ring holds: the pointers contradict each other. */
+	if (produced > 1u << ring->log2size)
+		return -ERANGE;
+	if (ring->max_commands && ring->max_commands < produced)
+		return ring->max_commands;
+	return produced;
+}
+
+int smmuinv_queue_consume(struct smmuinv_queue *queue,
+			  const struct smmuinv_ring *ring,
+			  struct smmuinv_progress *progress)
+{
+	struct smmuinv_progress p = { 0 };
+	struct run run = { .queue = queue, .progress = &p };
+	int64_t limit;
+	int rc;
+
+	if (!queue || !progress || !PARAMS_WRITABLE(progress) ||
+	    !PARAMS_COPY(&run.ring, ring) || !ring_valid(&run.ring) ||
+	    missing_callbacks(&run.ring, &queue->ops))
+		return -EINVAL;
+	if (queue->consuming)
+		return -EBUSY;
+	limit = ring_limit(&run.ring);
+	if (limit > 0) {
+		run.limit = (uint32_t)limit;
+		queue->consuming = true;
+		rc = consume(&run);
+		queue->consuming = false;
+	} else {
+		rc = (int)limit;
+	}
+	p.consumed = run.consumed;
+	p.cons = pointer_at(&run, run.consumed);
+	PARAMS_STORE(progress, &p);
+	return rc < 0 ? rc : (int)run.consumed;
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#include "machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct {
+	const char *type;
+	const char *folder;
+} mounts[] = {
+	{"proc", "/proc"},
+	{"sysfs", "/sys"},
+	{"devtmpfs", "/dev"},
+	{"tmpfs", "/tmp"},
+};
+
+static bool is_init(void)
+{
+	return getpid() == 1;
+}
+
+static void mount_all(void)
+{
+	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
+		const char *folder = mounts[i].folder;
+
+		mkdir(folder, 0755);
+		if (mount(mounts[i].type, folder, mounts[i].type, 0, NULL))
+			machine_fail(folder, errno);
+	}
+}
+
+/* The kernel gives /init the console already, unless /dev/console was amiss. */
+static void console_open(void)
+{
+	int fd;
+
+	if (fcntl(STDOUT_FILENO, F_GETFD) >= 0)
+		return;
+	fd = open("/dev/console", O_RDWR);
+	if (fd < 0)
+		return;
+	for (int target = 0; target <= STDERR_FILENO; target++)
+		dup2(fd, target);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+void machine_boot_init(void)
+{
+	if (is_init()) {
+		mount_all();
+		console_open();
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+void machine_power_off(int status)
+{
+	/* The empty line keeps it apart from what was not ended. */
+	printf("\nMACHINE: exit %d\n", status);
+	fflush(NULL);
+	if (!is_init())
+		exit(status);
+	sync();
+	reboot(RB_POWER_OFF);
+	/* Not reached. Process 1 must not return: the kernel would panic. */
+	for (;;)
+		pause();
+}
+
+void machine_fail(const char *what, int error)
+{
+	printf("failed: %s: %s\n", what, strerror(abs(error)));
+	machine_power_off(1);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a program that is /init of a machine made by boot.sh.
+ */
+#ifndef GUEST_MACHINE_H
+#define GUEST_MACHINE_H
+
+/*
+ * Mounts proc, sysfs, devtmpfs and a tmpfs on /tmp, and makes stdout the
+ * console, flushed at each line. Does nothing but the last outside process 1,
+ * so that a program can be tried elsewhere.
+ */
+void machine_boot_init(void);
+
+/*
+ * Prints the line that boot.sh takes the verdict from, "MACHINE: exit STATUS",
+ * and powers off. Only exits outside process 1.
+ */
+_Noreturn void machine_power_off(int status);
+
+/* Prints the message, with the text of @error (positive or negative). */
+_Noreturn void machine_fail(const char *what, int error);
+
+#endif
