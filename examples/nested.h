@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a VMM does with the kernel before libsmmuinv can forward anything: a
+ * VFIO device in an iommufd, guest memory behind a stage 2, and a vIOMMU that
+ * stands for the device's physical SMMU. libsmmuinv makes the vDEVICE and sends
+ * the invalidations; everything else is here.
+ *
+ * Functions return 0 or a negative errno; nested->step then says in words what
+ * did not work, "VFIO_DEVICE_BIND_IOMMUFD".
+ */
+#ifndef EXAMPLE_NESTED_H
+#define EXAMPLE_NESTED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <smmuinv/smmuinv.h>
+
+#include "iommufd.h"
+#include "vfio.h"
+
+struct nested {
+	int iommufd;                     /* /dev/iommu */
+	struct vfio_device device;       /* device.id: its name in iommufd */
+	struct smmuinv_backend *backend; /* over iommufd */
+	struct smmuinv_device_info
+		info; /* of the SMMU that the device is behind */
+	struct smmuinv_features host; /* the same, as the library reads it */
+	uint32_t ioas;                /* guest-physical address space */
+	uint32_t parent;              /* its page table: stage 2 */
+	uint32_t viommu;     /* the physical SMMU, as far as it is ours */
+	uint32_t page_table; /* the guest's stage 1: nested_attach() */
+	const char *step;    /* the last one that was begun */
+};
+
+/*
+ * Opens the device @cdev ("/dev/vfio/devices/vfio0", already bound to vfio-pci)
+ * and goes as far as the vIOMMU. After a failure everything is closed again.
+ */
+int nested_open(struct nested *nested, const char *cdev);
+
+/*
+ * Guest memory: @memory (whole pages, and ours until nested_close()) becomes
+ * what the guest has at @ipa.
+ */
+int nested_map(struct nested *nested, void *memory, size_t length,
+	       uint64_t ipa);
+
+/*
+ * The guest has written a stream table entry: the device's DMA follows it from
+ * here on. A translating one needs the vDEVICE first, that is
+ * smmuinv_vsmmu_add_stream(). The page table that was there before goes.
+ */
+int nested_attach(struct nested *nested, const struct iommufd_vste *vste);
+
+/* The device's DMA is stopped; its stage 1 goes. Nothing to do if there is
+ * none. */
+int nested_detach(struct nested *nested);
+
+/*
+ * Undoes all of the above, children first. Before it comes nested_detach(),
+ * then smmuinv_vsmmu_free(), which destroys the vDEVICEs: a vDEVICE that
+ * outlives its device's file leaks, and a vIOMMU with vDEVICEs is busy. Returns
+ * the first error, with everything else closed nevertheless.
+ */
+int nested_close(struct nested *nested);
+
+#endif /* EXAMPLE_NESTED_H */
