@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <smmuinv/backend.h>
+
+#include "../lib/backend.h"
+
+/* A backend that answers what the test says. */
+static int answer;
+
+static int device_info(void *context, uint32_t dev_id,
+		       struct smmuinv_device_info *info)
+{
+	(void)context;
+	info->hw.idr[0] = dev_id;
+	info->max_pasid_log2 = 7;
+	return answer;
+}
+
+static int vdevice_alloc(void *context, uint32_t viommu_id, uint32_t dev_id,
+			 uint64_t virt_id, uint32_t *vdevice_id)
+{
+	(void)context;
+	*vdevice_id = viommu_id + dev_id + (uint32_t)virt_id;
+	return answer;
+}
+
+static int destroy(void *context, uint32_t id)
+{
+	*(uint32_t *)context = id;
+	return answer;
+}
+
+static int invalidate(void *context, uint32_t viommu_id,
+		      const struct smmuinv_command *commands, uint32_t *count)
+{
+	(void)context;
+	(void)viommu_id;
+	(void)commands;
+	*count = 0;
+	return answer;
+}
+
+static const struct smmuinv_backend_ops ops = {
+	.size = sizeof(ops),
+	.device_info = device_info,
+	.vdevice_alloc = vdevice_alloc,
+	.destroy = destroy,
+	.invalidate = invalidate,
+};
+
+static void a_backend_needs_every_function(void **state)
+{
+	struct smmuinv_backend *backend = NULL;
+	struct smmuinv_backend_ops o;
+
+	(void)state;
+	o = ops;
+	o.device_info = NULL;
+	assert_int_equal(smmuinv_backend_new(&o, NULL, &backend), -EINVAL);
+	o = ops;
+	o.vdevice_alloc = NULL;
+	assert_int_equal(smmuinv_backend_new(&o, NULL, &backend), -EINVAL);
+	o = ops;
+	o.destroy = NULL;
+	assert_int_equal(smmuinv_backend_new(&o, NULL, &backend), -EINVAL);
+	o = ops;
+	o.invalidate = NULL;
+	assert_int_equal(smmuinv_backend_new(&o, NULL, &backend), -EINVAL);
+	o = ops;
+	o.size--;
+	assert_int_equal(smmuinv_backend_new(&o, NULL, &backend), -EINVAL);
+	assert_int_equal(smmuinv_backend_new(NULL, NULL, &backend), -EINVAL);
+	assert_int_equal(smmuinv_backend_new(&ops, NULL, NULL), -EINVAL);
+	assert_null(backend);
+}
+
+static struct smmuinv_backend *backend_new(uint32_t *context)
+{
+	struct smmuinv_backend *backend;
+
+	assert_int_equal(smmuinv_backend_new(&ops, context, &backend), 0);
+	return backend;
+}
+
+static void every_call_reaches_the_backend(void **state)
+{
+	uint32_t destroyed = 0;
+	struct smmuinv_backend *backend = backend_new(&destroyed);
+	struct smmuinv_device_info info = { .size = sizeof(info) };
+	struct smmuinv_command command = { { 0 } };
+	uint32_t id, count = 1;
+
+	(void)state;
+	answer = 0;
+	assert_int_equal(smmuinv_backend_device_info(backend, 42, &info), 0);
+	assert_int_equal(info.hw.idr[0], 42);
+	assert_int_equal(info.max_pasid_log2, 7);
+	assert_int_equal(info.size, sizeof(info));
+	assert_int_equal(
+		smmuinv__backend_vdevice_alloc(backend, 1, 20, 300, &id), 0);
+	assert_int_equal(id, 321);
+	assert_int_equal(smmuinv__backend_destroy(backend, 9), 0);
+	assert_int_equal(destroyed, 9);
+	assert_int_equal(
+		smmuinv__backend_invalidate(backend, 1, &command, &count), 0);
+	assert_int_equal(count, 0);
+	smmuinv_backend_free(backend);
+}
+
+static void errors_come_through_and_leave_the_answer_alone(void **state)
+{
+	uint32_t destroyed;
+	struct smmuinv_backend *backend = backend_new(&destroyed);
+	struct smmuinv_device_info info = { .size = sizeof(info) };
+
+	(void)state;
+	answer = -ENOENT;
+	assert_int_equal(smmuinv_backend_device_info(backend, 42, &info),
+			 -ENOENT);
+	assert_int_equal(info.hw.idr[0], 0);
+	smmuinv_backend_free(backend);
+}
+
+static void a_positive_answer_is_a_protocol_error(void **state)
+{
+	uint32_t destroyed, id, count = 1;
+	struct smmuinv_backend *backend = backend_new(&destroyed);
+	struct smmuinv_device_info info = { .size = sizeof(info) };
+	struct smmuinv_command command = { { 0 } };
+
+	(void)state;
+	answer = 1;
+	assert_int_equal(smmuinv_backend_device_info(backend, 42, &info),
+			 -EPROTO);
+	assert_int_equal(smmuinv__backend_vdevice_alloc(backend, 1, 1, 1, &id),
+			 -EPROTO);
+	assert_int_equal(smmuinv__backend_destroy(backend, 9), -EPROTO);
+	assert_int_equal(
+		smmuinv__backend_invalidate(backend, 1, &command, &count),
+		-EPROTO);
+	smmuinv_backend_free(backend);
+}
+
+static void bad_arguments_are_refused(void **state)
+{
+	uint32_t destroyed;
+	struct smmuinv_backend *backend = backend_new(&destroyed);
+	struct smmuinv_device_info info = { .size = sizeof(info) - 1 };
+
+	(void)state;
+	assert_int_equal(smmuinv_backend_device_info(backend, 1, &info),
+			 -EINVAL);
+	assert_int_equal(smmuinv_backend_device_info(backend, 1, NULL),
+			 -EINVAL);
+	info.size = sizeof(info);
+	assert_int_equal(smmuinv_backend_device_info(NULL, 1, &info), -EINVAL);
+	smmuinv_backend_free(backend);
+	smmuinv_backend_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_backend_needs_every_function),
+		cmocka_unit_test(every_call_reaches_the_backend),
+		cmocka_unit_test(errors_come_through_and_leave_the_answer_alone),
+		cmocka_unit_test(a_positive_answer_is_a_protocol_error),
+		cmocka_unit_test(bad_arguments_are_refused),
+	};
+
+	return cmocka_run_group_tests_name("backend", tests, NULL, NULL);
+}

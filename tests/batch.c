@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "fixture.h"
+
+#define MANY 130
+
+/* A fixture with a batch of MANY commands. */
+struct batch_fixture {
+	struct fixture f;
+	struct smmuinv_batch *batch;
+};
+
+static int setup(void **state)
+{
+	struct batch_fixture *b = calloc(1, sizeof(*b));
+
+	fixture_open(&b->f, &everything);
+	assert_int_equal(smmuinv_batch_new(b->f.vsmmu, MANY, &b->batch), 0);
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct batch_fixture *b = *state;
+
+	smmuinv_batch_free(b->batch);
+	fixture_close(&b->f);
+	free(b);
+	return 0;
+}
+
+static void add(struct smmuinv_batch *batch, struct smmuinv_command command)
+{
+	assert_int_equal(smmuinv_batch_add(batch, &command, NULL),
+			 SMMUINV_FORWARD);
+}
+
+static struct smmuinv_result flush(struct smmuinv_batch *batch, int expected)
+{
+	struct smmuinv_result result = { .size = sizeof(result) };
+
+	assert_int_equal(smmuinv_batch_flush(batch, &result), expected);
+	assert_int_equal(result.error, expected);
+	return result;
+}
+
+static void a_full_batch_is_one_ioctl_in_order(void **state)
+{
+	struct batch_fixture *b = *state;
+	const struct smmuinv_command *executed;
+	struct smmuinv_result result;
+	uint32_t i;
+
+	for (i = 0; i < MANY; i++)
+		add(b->batch, tlbi_va((uint64_t)i << 12));
+	assert_int_equal(smmuinv_batch_count(b->batch), MANY);
+	result = flush(b->batch, 0);
+	assert_int_equal(result.completed, MANY);
+	assert_int_equal(result.sent, MANY);
+	assert_int_equal(result.dropped, 0);
+	assert_int_equal(result.ioctls, 1);
+	assert_int_equal(result.host_commands, MANY);
+	assert_int_equal(result.fault_index, SMMUINV_INDEX_NONE);
+	assert_int_equal(result.host_error, 0);
+	assert_int_equal(smmuinv_mock_executed(b->f.mock, &executed), MANY);
+	for (i = 0; i < MANY; i++) {
+		struct smmuinv_command command = tlbi_va((uint64_t)i << 12);
+
+		assert_command_equal(&executed[i], &command);
+	}
+	assert_int_equal(smmuinv_batch_count(b->batch), 0);
+}
+
+static void an_empty_batch_costs_no_ioctl(void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_result result = flush(b->batch, 0);
+
+	assert_int_equal(result.completed, 0);
+	assert_int_equal(result.ioctls, 0);
+	assert_int_equal(smmuinv_mock_calls(b->f.mock), 0);
+}
+
+static void a_full_batch_takes_no_more_and_loses_nothing(void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_command command = tlbi_va(0);
+	uint32_t i;
+
+	for (i = 0; i < MANY; i++)
+		add(b->batch, command);
+	assert_int_equal(smmuinv_batch_add(b->batch, &command, NULL), -ENOSPC);
+	assert_int_equal(flush(b->batch, 0).completed, MANY);
+	add(b->batch, command);
+	assert_int_equal(flush(b->batch, 0).completed, 1);
+}
+
+static void what_is_cleared_is_not_executed(void **state)
+{
+	struct batch_fixture *b = *state;
+
+	add(b->batch, tlbi_va(0));
+	smmuinv_batch_clear(b->batch);
+	assert_int_equal(flush(b->batch, 0).completed, 0);
+	assert_int_equal(smmuinv_mock_executed(b->f.mock, NULL), 0);
+}
+
+static void only_forwarded_and_ignored_commands_take_a_place(void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_finding finding = { .size = sizeof(finding) };
+	struct smmuinv_command illegal = raw(0xff, 0);
+	struct smmuinv_command vmm = cmd_sync();
+	struct smmuinv_command prefetch = raw(SMMUINV_CMD_PREFETCH_CONFIG, 0);
+	struct smmuinv_result result;
+
+	assert_int_equal(smmuinv_batch_add(b->batch, &illegal, &finding),
+			 SMMUINV_ILLEGAL);
+	assert_int_equal(finding.rule, SMMUINV_RULE_RESERVED_OPCODE);
+	assert_int_equal(smmuinv_batch_add(b->batch, &vmm, &finding),
+			 SMMUINV_VMM);
+	assert_int_equal(smmuinv_batch_count(b->batch), 0);
+	assert_int_equal(smmuinv_batch_add(b->batch, &prefetch, &finding),
+			 SMMUINV_IGNORE);
+	assert_int_equal(smmuinv_batch_count(b->batch), 1);
+	result = flush(b->batch, 0);
+	assert_int_equal(result.completed, 1);
+	assert_int_equal(result.dropped, 1);
+	assert_int_equal(result.ioctls, 0);
+}
+
+static void the_canonical_form_is_what_goes_down(void **state)
+{
+	struct batch_fixture *b = *state;
+	/* NSNH_ALL with RES0 bits set, which older kernels would pass on */
+	struct smmuinv_command noisy = raw(0xffffffffffffff30, UINT64_MAX);
+	struct smmuinv_command clean = raw(0x30, 0);
+	const struct smmuinv_command *executed;
+
+	add(b->batch, noisy);
+	flush(b->batch, 0);
+	assert_int_equal(smmuinv_mock_executed(b->f.mock, &executed), 1);
+	assert_command_equal(executed, &clean);
+}
+
+static void a_vsid_without_a_device_is_complete_and_never_sent(void **state)
+{
+	const uint64_t opcodes[] = { 0x05, 0x06, 0x40 };
+	struct batch_fixture *b = *state;
+	struct smmuinv_result result;
+	uint32_t i;
+
+	for (i = 0; i < 3; i++) {
+		add(b->batch, raw((uint64_t)0xbad << 32 | opcodes[i], 0));
+		add(b->batch, raw((uint64_t)FIXTURE_VSID << 32 | opcodes[i],
+				  0));
+	}
+	result = flush(b->batch, 0);
+	assert_int_equal(result.completed, 6);
+	assert_int_equal(result.sent, 3);
+	assert_int_equal(result.dropped, 3);
+	assert_int_equal(result.host_commands, 3);
+	assert_int_equal(smmuinv_mock_executed(b->f.mock, NULL), 3);
+}
+
+static void a_stream_of_another_viommu_is_not_addressed(void **state)
+{
+	struct batch_fixture *b = *state;
+	uint32_t viommu;
+
+	assert_int_equal(smmuinv_mock_add_viommu(b->f.mock, &viommu), 0);
+	assert_int_equal(smmuinv_streams_add(b->f.streams, viommu,
+					     fixture_add_device(&b->f), 0x20),
+			 0);
+	add(b->batch, cfgi_cd(0x20));
+	assert_int_equal(flush(b->batch, 0).dropped, 1);
+}
+
+static void a_stream_may_come_and_go_between_add_and_flush(void **state)
+{
+	struct batch_fixture *b = *state;
+
+	add(b->batch, cfgi_cd(FIXTURE_VSID));
+	assert_int_equal(smmuinv_streams_remove(b->f.streams, FIXTURE_VSID), 0);
+	assert_int_equal(flush(b->batch, 0).dropped, 1);
+	add(b->batch, cfgi_cd(FIXTURE_VSID));
+	assert_int_equal(smmuinv_vsmmu_add_stream(b->f.vsmmu, b->f.device,
+						  FIXTURE_VSID),
+			 0);
+	assert_int_equal(flush(b->batch, 0).sent, 1);
+}
+
+/*
+ * facts of the kernel: it counts commands as done that it never sent. For every
+ * length and every place of the refused command: what the library calls
+ * complete has been executed, and a retry finishes the rest.
+ */
+static void a_refused_command_never_hides_an_unsent_one(void **state)
+{
+	struct batch_fixture *b = *state;
+	uint32_t other = fixture_add_device(&b->f);
+	uint32_t n, bad, i;
+
+	for (n = 1; n <= MANY; n += n < 70 ? 1 : 10) {
+		for (bad = 0; bad < n; bad++) {
+			struct smmuinv_result result;
+
+			smmuinv_vsmmu_add_stream(b->f.vsmmu, other, 0x20);
+			fixture_lose_vdevice(&b->f, 0x20);
+			smmuinv_mock_forget(b->f.mock);
+			for (i = 0; i < n; i++)
+				add(b->batch,
+				    i == bad ? cfgi_cd(0x20) :
+					       tlbi_va((uint64_t)i << 12));
+			result = flush(b->batch, -EIO);
+			assert_int_equal(result.completed, bad);
+			assert_int_equal(result.fault_index, bad);
+			assert_int_equal(result.cerror, SMMUINV_CERROR_NONE);
+			assert_int_equal(result.host_error, -EIO);
+			assert_int_equal(result.host_count, bad);
+			assert_int_equal(result.ioctls, bad ? 2 : 1);
+			for (i = 0; i < bad; i++) {
+				struct smmuinv_command command =
+					tlbi_va((uint64_t)i << 12);
+
+				assert_true(times_executed(&b->f, &command));
+			}
+
+			assert_int_equal(smmuinv_batch_count(b->batch),
+					 n - bad);
+			smmuinv_vsmmu_remove_stream(b->f.vsmmu, 0x20);
+			result = flush(b->batch, 0);
+			assert_int_equal(result.completed, n - bad);
+			for (i = bad + 1; i < n; i++) {
+				struct smmuinv_command command =
+					tlbi_va((uint64_t)i << 12);
+
+				assert_true(times_executed(&b->f, &command));
+			}
+		}
+	}
+}
+
+static void dropped_commands_before_a_refused_one_are_complete(void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_result result;
+
+	add(b->batch, tlbi_va(0x1000));
+	add(b->batch, cfgi_cd(0xbad)); /* no device: nothing to send */
+	add(b->batch, cfgi_cd(FIXTURE_VSID)); /* will be refused */
+	add(b->batch, tlbi_va(0x2000));
+	fixture_lose_vdevice(&b->f, FIXTURE_VSID);
+	result = flush(b->batch, -EIO);
+	assert_int_equal(result.completed, 2);
+	assert_int_equal(result.sent, 1);
+	assert_int_equal(result.dropped, 1);
+	assert_int_equal(result.fault_index, 2);
+	assert_int_equal(result.host_count, 1);
+}
+
+static void without_a_refusal_the_kernels_count_is_not_believed(void **state)
+{
+	const int errors[] = { -ETIMEDOUT, -ENOMEM, -EFAULT, -EINVAL, -ENOENT,
+			       -EOPNOTSUPP, -ENOTTY };
+	struct batch_fixture *b = *state;
+	uint32_t e, count, i;
+
+	for (e = 0; e < sizeof(errors) / sizeof(errors[0]); e++) {
+		for (count = 0; count <= 8; count++) {
+			struct smmuinv_result result;
+
+			for (i = 0; i < 8; i++)
+				add(b->batch, tlbi_va((uint64_t)i << 12));
+			inject(&b->f, errors[e], 0, count);
+			smmuinv_mock_forget(b->f.mock);
+			result = flush(b->batch, errors[e]);
+			assert_int_equal(result.completed, 0);
+			assert_int_equal(result.fault_index, 0);
+			assert_int_equal(result.cerror, SMMUINV_CERROR_NONE);
+			assert_int_equal(result.host_error, errors[e]);
+			assert_int_equal(result.host_count, count);
+			assert_int_equal(smmuinv_batch_count(b->batch), 8);
+			assert_int_equal(flush(b->batch, 0).completed, 8);
+			assert_int_equal(smmuinv_mock_executed(b->f.mock, NULL),
+					 8);
+		}
+	}
+}
+
+static void success_for_another_number_of_commands_is_eproto(void **state)
+{
+	const uint32_t counts[] = { 0, 1, 3, 5, UINT32_MAX - 1 };
+	struct batch_fixture *b = *state;
+	uint32_t c, i;
+
+	for (c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
+		for (i = 0; i < 4; i++)
+			add(b->batch, tlbi_va((uint64_t)i << 12));
+		inject(&b->f, 0, 2, counts[c]);
+		assert_int_equal(flush(b->batch, -EPROTO).completed, 0);
+		assert_int_equal(flush(b->batch, 0).completed, 4);
+	}
+}
+
+static void a_refusal_with_an_impossible_count_is_nothing_done(void **state)
+{
+	const uint32_t counts[] = { 4, 5, UINT32_MAX - 1 };
+	struct batch_fixture *b = *state;
+	uint32_t c, i;
+
+	for (c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
+		for (i = 0; i < 4; i++)
+			add(b->batch, tlbi_va((uint64_t)i << 12));
+		inject(&b->f, -EIO, 0, counts[c]);
+		assert_int_equal(flush(b->batch, -EIO).completed, 0);
+		assert_int_equal(flush(b->batch, 0).completed, 4);
+	}
+}
+
+static void a_prefix_that_fails_too_is_shortened_until_it_succeeds(void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_result result;
+	uint32_t i;
+
+	for (i = 0; i < 10; i++)
+		add(b->batch, tlbi_va((uint64_t)i << 12));
+	inject(&b->f, -EIO, 0, 8);
+	inject(&b->f, -EIO, 0, 5);
+	result = flush(b->batch, -EIO);
+	assert_int_equal(result.completed, 5);
+	assert_int_equal(result.fault_index, 5);
+	assert_int_equal(result.ioctls, 3);
+	assert_int_equal(result.host_commands, 10 + 8 + 5);
+	assert_int_equal(smmuinv_mock_executed(b->f.mock, NULL), 5);
+
+	smmuinv_batch_clear(b->batch);
+	for (i = 0; i < 10; i++)
+		add(b->batch, tlbi_va((uint64_t)i << 12));
+	inject(&b->f, -EIO, 0, 8);
+	inject(&b->f, -ETIMEDOUT, 0, 7);
+	result = flush(b->batch, -ETIMEDOUT);
+	assert_int_equal(result.completed, 0);
+	assert_int_equal(result.fault_index, 0);
+}
+
+static void a_whole_array_goes_down_in_full_batches(void **state)
+{
+	enum { COUNT = 3 * MANY + 7 };
+	struct batch_fixture *b = *state;
+	struct smmuinv_result result = { .size = sizeof(result) };
+	struct smmuinv_command commands[COUNT];
+	uint32_t i;
+
+	for (i = 0; i < COUNT; i++)
+		commands[i] = tlbi_va((uint64_t)i << 12);
+	assert_int_equal(smmuinv_batch_submit(b->batch, commands, COUNT,
+					      &result),
+			 0);
+	assert_int_equal(result.completed, COUNT);
+	assert_int_equal(result.ioctls, 4);
+	assert_int_equal(smmuinv_mock_executed(b->f.mock, NULL), COUNT);
+	assert_int_equal(smmuinv_batch_submit(b->batch, commands, 5, NULL), 0);
+	assert_int_equal(smmuinv_batch_submit(b->batch, NULL, 0, NULL), 0);
+}
+
+static void an_array_stops_at_an_illegal_command_with_the_rest_before_done(
+	void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_command commands[MANY + 20];
+	uint32_t bad, i;
+
+	for (bad = 0; bad < MANY + 20; bad++) {
+		struct smmuinv_result result = { .size = sizeof(result) };
+
+		for (i = 0; i < MANY + 20; i++)
+			commands[i] = tlbi_va((uint64_t)i << 12);
+		commands[bad] = raw(SMMUINV_CMD_CFGI_CD | 1 << 10, 0);
+		smmuinv_mock_forget(b->f.mock);
+		assert_int_equal(smmuinv_batch_submit(b->batch, commands,
+						      MANY + 20, &result),
+				 1);
+		assert_int_equal(result.completed, bad);
+		assert_int_equal(result.fault_index, bad);
+		assert_int_equal(result.cerror, SMMUINV_CERROR_ILL);
+		assert_int_equal(result.rule, SMMUINV_RULE_SSEC);
+		assert_int_equal(result.field, SMMUINV_FIELD_SSEC);
+		assert_int_equal(smmuinv_mock_executed(b->f.mock, NULL), bad);
+		assert_int_equal(smmuinv_batch_count(b->batch), 0);
+	}
+}
+
+static void an_array_stops_at_a_command_of_the_vmms_without_cerror(void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_result result = { .size = sizeof(result) };
+	struct smmuinv_command commands[3] = { tlbi_va(0), cmd_sync(),
+					       tlbi_va(0) };
+
+	assert_int_equal(smmuinv_batch_submit(b->batch, commands, 3, &result),
+			 1);
+	assert_int_equal(result.completed, 1);
+	assert_int_equal(result.fault_index, 1);
+	assert_int_equal(result.cerror, SMMUINV_CERROR_NONE);
+}
+
+static void a_host_failure_in_an_array_is_no_cerror_even_before_an_illegal_one(
+	void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_result result = { .size = sizeof(result) };
+	struct smmuinv_command commands[3] = { tlbi_va(0), tlbi_va(1 << 12),
+					       raw(0xff, 0) };
+
+	inject(&b->f, -ENOMEM, 0, SMMUINV_MOCK_COUNT_AS_GIVEN);
+	assert_int_equal(smmuinv_batch_submit(b->batch, commands, 3, &result),
+			 -ENOMEM);
+	assert_int_equal(result.completed, 0);
+	assert_int_equal(result.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(smmuinv_batch_count(b->batch), 0);
+	/* Going on from where it says completes everything. */
+	assert_int_equal(smmuinv_batch_submit(b->batch, commands, 3, &result),
+			 1);
+	assert_int_equal(result.completed, 2);
+}
+
+static void a_failure_in_a_later_chunk_counts_from_the_first_command(
+	void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_result result = { .size = sizeof(result) };
+	struct smmuinv_mock_fault fault = {
+		.size = sizeof(fault),
+		.pass = 1,
+		.error = -EIO,
+		.count = 20,
+	};
+	struct smmuinv_command commands[2 * MANY];
+	uint32_t i;
+
+	for (i = 0; i < 2 * MANY; i++)
+		commands[i] = tlbi_va((uint64_t)i << 12);
+	assert_int_equal(smmuinv_mock_inject(b->f.mock, &fault), 0);
+	assert_int_equal(smmuinv_batch_submit(b->batch, commands, 2 * MANY,
+					      &result),
+			 -EIO);
+	assert_int_equal(result.completed, MANY + 20);
+	assert_int_equal(result.fault_index, MANY + 20);
+	assert_int_equal(result.sent, MANY + 20);
+}
+
+static void an_array_wants_an_empty_batch(void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_command command = tlbi_va(0);
+
+	add(b->batch, command);
+	assert_int_equal(smmuinv_batch_submit(b->batch, &command, 1, NULL),
+			 -EBUSY);
+	assert_int_equal(flush(b->batch, 0).completed, 1);
+}
+
+static void capacities_are_bounded_by_what_the_kernel_takes(void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_batch *batch = NULL;
+
+	assert_int_equal(smmuinv_batch_new(b->f.vsmmu, 0, &batch), -EINVAL);
+	assert_int_equal(smmuinv_batch_new(b->f.vsmmu,
+					   SMMUINV_BATCH_CAPACITY_MAX + 1,
+					   &batch),
+			 -EINVAL);
+	assert_null(batch);
+	assert_int_equal(smmuinv_batch_new(b->f.vsmmu,
+					   SMMUINV_BATCH_CAPACITY_MAX, &batch),
+			 0);
+	smmuinv_batch_free(batch);
+	smmuinv_batch_free(NULL);
+}
+
+static void bad_arguments_are_refused(void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_command command = tlbi_va(0);
+	struct smmuinv_finding finding = { .size = 1 };
+	struct smmuinv_result result = { .size = 1 };
+	struct smmuinv_batch *batch;
+
+	assert_int_equal(smmuinv_batch_new(NULL, 1, &batch), -EINVAL);
+	assert_int_equal(smmuinv_batch_new(b->f.vsmmu, 1, NULL), -EINVAL);
+	assert_int_equal(smmuinv_batch_add(NULL, &command, NULL), -EINVAL);
+	assert_int_equal(smmuinv_batch_add(b->batch, NULL, NULL), -EINVAL);
+	assert_int_equal(smmuinv_batch_add(b->batch, &command, &finding),
+			 -EINVAL);
+	assert_int_equal(smmuinv_batch_flush(NULL, NULL), -EINVAL);
+	assert_int_equal(smmuinv_batch_flush(b->batch, &result), -EINVAL);
+	assert_int_equal(smmuinv_batch_submit(NULL, &command, 1, NULL),
+			 -EINVAL);
+	assert_int_equal(smmuinv_batch_submit(b->batch, NULL, 1, NULL),
+			 -EINVAL);
+	assert_int_equal(smmuinv_batch_submit(b->batch, &command, 1, &result),
+			 -EINVAL);
+	assert_int_equal(smmuinv_batch_count(b->batch), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_full_batch_is_one_ioctl_in_order),
+		TEST(an_empty_batch_costs_no_ioctl),
+		TEST(a_full_batch_takes_no_more_and_loses_nothing),
+		TEST(what_is_cleared_is_not_executed),
+		TEST(only_forwarded_and_ignored_commands_take_a_place),
+		TEST(the_canonical_form_is_what_goes_down),
+		TEST(a_vsid_without_a_device_is_complete_and_never_sent),
+		TEST(a_stream_of_another_viommu_is_not_addressed),
+		TEST(a_stream_may_come_and_go_between_add_and_flush),
+		TEST(a_refused_command_never_hides_an_unsent_one),
+		TEST(dropped_commands_before_a_refused_one_are_complete),
+		TEST(without_a_refusal_the_kernels_count_is_not_believed),
+		TEST(success_for_another_number_of_commands_is_eproto),
+		TEST(a_refusal_with_an_impossible_count_is_nothing_done),
+		TEST(a_prefix_that_fails_too_is_shortened_until_it_succeeds),
+		TEST(a_whole_array_goes_down_in_full_batches),
+		TEST(an_array_stops_at_an_illegal_command_with_the_rest_before_done),
+		TEST(an_array_stops_at_a_command_of_the_vmms_without_cerror),
+		TEST(a_host_failure_in_an_array_is_no_cerror_even_before_an_illegal_one),
+		TEST(a_failure_in_a_later_chunk_counts_from_the_first_command),
+		TEST(an_array_wants_an_empty_batch),
+		TEST(capacities_are_bounded_by_what_the_kernel_takes),
+		TEST(bad_arguments_are_refused),
+	};
+
+	return cmocka_run_group_tests_name("batch", tests, NULL, NULL);
+}

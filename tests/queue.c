@@ -1,0 +1,913 @@
+/* SPDX-License-Identifier: MIT */
+/* Sections are those of Arm IHI 0070. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fixture.h"
+
+#define LOG2SIZE 4
+#define SIZE (1u << LOG2SIZE)
+
+/* A callback that was called, and what had been executed by then. */
+struct call {
+	char what;
+	uint32_t first;
+	uint32_t last;
+	size_t executed;
+};
+
+/* What `seen` was told. */
+struct seen_command {
+	uint32_t index;
+	struct smmuinv_command command;
+	enum smmuinv_fate fate;
+	enum smmuinv_rule rule;
+};
+
+#define LOG_MAX 64
+
+/* A VMM: a ring, the registers, and a record of what it was told. */
+struct vmm {
+	struct fixture f;
+	struct smmuinv_queue *queue;
+	struct smmuinv_command ring[SIZE];
+	uint32_t prod;
+	uint32_t cons;
+	uint32_t max_commands;
+	bool by_callback;
+	struct smmuinv_progress progress;
+	struct call calls[LOG_MAX];
+	unsigned int call_count;
+	struct seen_command seen[LOG_MAX];
+	unsigned int seen_count;
+	struct smmuinv_sync sync;
+	struct smmuinv_command command;
+	unsigned int reads[SIZE];
+	int unreadable; /* an index that cannot be read, or -1 */
+	int answer; /* of every callback */
+	int (*in_sync)(struct vmm *vmm);
+};
+
+static int called(struct vmm *vmm, char what, uint32_t first, uint32_t last)
+{
+	assert_true(vmm->call_count < LOG_MAX);
+	vmm->calls[vmm->call_count++] = (struct call){
+		what, first, last, smmuinv_mock_executed(vmm->f.mock, NULL)
+	};
+	return vmm->answer;
+}
+
+static int on_read(void *opaque, uint32_t index, struct smmuinv_command *command)
+{
+	struct vmm *vmm = opaque;
+
+	assert_true(index < SIZE);
+	vmm->reads[index]++;
+	if ((int)index == vmm->unreadable)
+		return -EFAULT;
+	*command = vmm->ring[index];
+	return 0;
+}
+
+static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
+{
+	return called(opaque, 'e', sid, leaf);
+}
+
+static int on_cfgi_ste_range(void *opaque, uint32_t first, uint32_t last)
+{
+	return called(opaque, 'r', first, last);
+}
+
+static int on_sync(void *opaque, const struct smmuinv_sync *sync)
+{
+	struct vmm *vmm = opaque;
+
+	vmm->sync = *sync;
+	if (vmm->in_sync)
+		return vmm->in_sync(vmm);
+	return called(vmm, 's', 0, 0);
+}
+
+static int on_command(void *opaque, const struct smmuinv_command *command)
+{
+	struct vmm *vmm = opaque;
+
+	vmm->command = *command;
+	return called(vmm, 'c', smmuinv_command_opcode(command), 0);
+}
+
+static void on_seen(void *opaque, uint32_t index,
+		    const struct smmuinv_command *command,
+		    enum smmuinv_fate fate, enum smmuinv_rule rule)
+{
+	struct vmm *vmm = opaque;
+
+	assert_true(vmm->seen_count < LOG_MAX);
+	vmm->seen[vmm->seen_count++] =
+		(struct seen_command){ index, *command, fate, rule };
+}
+
+static const struct smmuinv_queue_ops all_ops = {
+	.size = sizeof(all_ops),
+	.read = on_read,
+	.cfgi_ste = on_cfgi_ste,
+	.cfgi_ste_range = on_cfgi_ste_range,
+	.sync = on_sync,
+	.command = on_command,
+	.seen = on_seen,
+};
+
+static void vmm_open(struct vmm *vmm, const struct smmuinv_queue_ops *ops,
+		     const struct smmuinv_features *features, uint32_t window)
+{
+	struct smmuinv_queue_params params = {
+		.size = sizeof(params),
+		.ops = ops,
+		.opaque = vmm,
+		.window = window,
+	};
+
+	memset(vmm, 0, sizeof(*vmm));
+	vmm->unreadable = -1;
+	fixture_open(&vmm->f, features);
+	assert_int_equal(smmuinv_queue_new(vmm->f.vsmmu, &params, &vmm->queue),
+			 0);
+}
+
+static void vmm_close(struct vmm *vmm)
+{
+	smmuinv_queue_free(vmm->queue);
+	fixture_close(&vmm->f);
+}
+
+static int setup(void **state)
+{
+	*state = calloc(1, sizeof(struct vmm));
+	vmm_open(*state, &all_ops, &everything, 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	vmm_close(*state);
+	free(*state);
+	return 0;
+}
+
+static void write_command(struct vmm *vmm, struct smmuinv_command command)
+{
+	vmm->ring[vmm->prod % SIZE] = command;
+	vmm->prod = (vmm->prod + 1) % (2 * SIZE);
+}
+
+static int consume(struct vmm *vmm)
+{
+	struct smmuinv_ring ring = {
+		.size = sizeof(ring),
+		.base = vmm->by_callback ? NULL : vmm->ring,
+		.log2size = LOG2SIZE,
+		.prod = vmm->prod,
+		.cons = vmm->cons,
+		.max_commands = vmm->max_commands,
+	};
+	int rc;
+
+	vmm->progress = (struct smmuinv_progress){ .size =
+							   sizeof(vmm->progress) };
+	rc = smmuinv_queue_consume(vmm->queue, &ring, &vmm->progress);
+	vmm->cons = vmm->progress.cons;
+	if (rc >= 0)
+		assert_int_equal(rc, vmm->progress.consumed);
+	return rc;
+}
+
+static size_t executed(struct vmm *vmm)
+{
+	return smmuinv_mock_executed(vmm->f.mock, NULL);
+}
+
+/* 3.5.1: every pair of pointers of every small ring, by pointer and callback. */
+static void every_pair_of_pointers_is_consumed_or_refused(void **state)
+{
+	struct vmm *vmm = *state;
+	uint32_t log2size, prod, cons;
+
+	for (log2size = 0; log2size <= LOG2SIZE; log2size++) {
+		uint32_t size = 1u << log2size;
+
+		for (prod = 0; prod < 2 * size; prod++) {
+			for (cons = 0; cons < 2 * size; cons++) {
+				uint32_t ahead = (prod - cons) & (2 * size - 1);
+				struct smmuinv_progress progress = {
+					.size = sizeof(progress),
+				};
+				struct smmuinv_ring ring = {
+					.size = sizeof(ring),
+					.base = vmm->ring,
+					.log2size = log2size,
+					/* Other bits of the registers. */
+					.prod = prod | 0xfff00000,
+					.cons = cons | 0x7f000000,
+				};
+				uint32_t i;
+
+				for (i = 0; i < size; i++)
+					vmm->ring[i] = tlbi_va((uint64_t)i
+							       << 12);
+				vmm->seen_count = 0;
+				smmuinv_mock_forget(vmm->f.mock);
+				if (ahead > size) {
+					assert_int_equal(
+						smmuinv_queue_consume(
+							vmm->queue, &ring,
+							&progress),
+						-ERANGE);
+					assert_int_equal(progress.cons, cons);
+					assert_int_equal(executed(vmm), 0);
+					continue;
+				}
+				assert_int_equal(
+					smmuinv_queue_consume(vmm->queue, &ring,
+							      &progress),
+					ahead);
+				assert_int_equal(progress.cons, prod);
+				assert_int_equal(progress.forwarded, ahead);
+				assert_int_equal(progress.ioctls,
+						 ahead ? 1 : 0);
+				assert_int_equal(executed(vmm), ahead);
+				for (i = 0; i < ahead; i++)
+					assert_int_equal(
+						vmm->seen[i].index,
+						(cons + i) & (size - 1));
+			}
+		}
+	}
+}
+
+static void each_entry_is_read_exactly_once(void **state)
+{
+	struct vmm *vmm = *state;
+	uint32_t i;
+
+	vmm->by_callback = true;
+	vmm->prod = vmm->cons = SIZE - 3;
+	for (i = 0; i < 10; i++)
+		write_command(vmm, i == 4 ? cmd_sync() :
+					    tlbi_va((uint64_t)i << 12));
+	assert_int_equal(consume(vmm), 10);
+	for (i = 0; i < SIZE; i++)
+		assert_int_equal(vmm->reads[i],
+				 (i + 3) % SIZE < 10 ? 1 : 0);
+	assert_int_equal(vmm->cons, vmm->prod);
+}
+
+static void everything_before_a_callback_is_executed_in_order(void **state)
+{
+	struct vmm *vmm = *state;
+
+	write_command(vmm, raw(0x0000004200000003, 1)); /* CFGI_STE */
+	write_command(vmm, tlbi_va(0x1000));
+	write_command(vmm, tlbi_va(0x2000));
+	write_command(vmm, cmd_sync());
+	write_command(vmm, tlbi_va(0x3000));
+	write_command(vmm, raw(0x0000004000000004, 2)); /* CFGI_STE_RANGE */
+	write_command(vmm, cmd_sync());
+	assert_int_equal(consume(vmm), 7);
+	assert_int_equal(vmm->call_count, 4);
+	assert_int_equal(vmm->calls[0].what, 'e');
+	assert_int_equal(vmm->calls[0].first, 0x42);
+	assert_int_equal(vmm->calls[0].last, 1);
+	assert_int_equal(vmm->calls[0].executed, 0);
+	assert_int_equal(vmm->calls[1].what, 's');
+	assert_int_equal(vmm->calls[1].executed, 2);
+	assert_int_equal(vmm->calls[2].what, 'r');
+	assert_int_equal(vmm->calls[2].executed, 3);
+	assert_int_equal(vmm->calls[3].what, 's');
+	assert_int_equal(vmm->progress.forwarded, 3);
+	assert_int_equal(vmm->progress.vmm, 4);
+	assert_int_equal(vmm->progress.ioctls, 2);
+}
+
+static void a_sync_with_nothing_before_it_costs_no_ioctl(void **state)
+{
+	struct vmm *vmm = *state;
+
+	write_command(vmm, cmd_sync());
+	write_command(vmm, cmd_sync());
+	assert_int_equal(consume(vmm), 2);
+	assert_int_equal(vmm->progress.ioctls, 0);
+	assert_int_equal(vmm->call_count, 2);
+}
+
+/* 4.3.2: 2^(Range + 1) StreamIDs, aligned; 31 is all of them. */
+static void cfgi_ste_range_names_the_first_and_last_stream(void **state)
+{
+	struct vmm *vmm = *state;
+	uint32_t range;
+
+	for (range = 0; range < 32; range++) {
+		uint64_t span = UINT64_C(2) << range;
+		uint32_t sid = 0xdeadbeef;
+
+		vmm->call_count = 0;
+		vmm->seen_count = 0;
+		write_command(vmm, raw((uint64_t)sid << 32 | 4, range));
+		assert_int_equal(consume(vmm), 1);
+		assert_int_equal(vmm->calls[0].first, sid / span * span);
+		assert_int_equal(vmm->calls[0].last,
+				 sid / span * span + (span - 1));
+	}
+}
+
+/* 4.7.3 */
+static void a_sync_is_decoded_for_the_vmm(void **state)
+{
+	struct vmm *vmm = *state;
+
+	/* CS=1, MSH=3, MSIAttr=0xf, MSIData, MSIAddress */
+	write_command(vmm, raw(0x123456780fc01046, 0xff00fedcba987654));
+	assert_int_equal(consume(vmm), 1);
+	assert_true(vmm->sync.irq);
+	assert_true(vmm->sync.msi);
+	assert_false(vmm->sync.sev);
+	assert_int_equal(vmm->sync.msi_shareability, 3);
+	assert_int_equal(vmm->sync.msi_attributes, 0xf);
+	assert_int_equal(vmm->sync.msi_data, 0x12345678);
+	assert_int_equal(vmm->sync.msi_address, 0xfedcba987654);
+
+	/* An address of zero: an interrupt by wire. */
+	write_command(vmm, raw(0x1234567800001046, 0));
+	assert_int_equal(consume(vmm), 1);
+	assert_true(vmm->sync.irq);
+	assert_false(vmm->sync.msi);
+	assert_int_equal(vmm->sync.msi_data, 0);
+
+	/* CS=2: an event. The MSI fields are IGNORED. */
+	write_command(vmm, raw(0x1234567800002046, 0x1000));
+	assert_int_equal(consume(vmm), 1);
+	assert_false(vmm->sync.irq);
+	assert_false(vmm->sync.msi);
+	assert_true(vmm->sync.sev);
+
+	write_command(vmm, raw(0x1234567800000046, 0x1000));
+	assert_int_equal(consume(vmm), 1);
+	assert_false(vmm->sync.irq || vmm->sync.msi || vmm->sync.sev);
+}
+
+static void msi_and_sev_are_only_signalled_if_the_guest_was_shown_them(
+	void **state)
+{
+	struct smmuinv_features features = everything;
+	struct vmm vmm;
+
+	(void)state;
+	features.idr[0] &= ~(3u << 13);
+	vmm_open(&vmm, &all_ops, &features, 0);
+	write_command(&vmm, raw(0x1234567800001046, 0x1000));
+	assert_int_equal(consume(&vmm), 1);
+	assert_true(vmm.sync.irq);
+	assert_false(vmm.sync.msi);
+	write_command(&vmm, raw(0x2046, 0));
+	assert_int_equal(consume(&vmm), 1);
+	assert_false(vmm.sync.sev);
+	vmm_close(&vmm);
+}
+
+/* 7.1: RD points at it, older commands take effect, later ones do not. */
+static void an_illegal_command_stops_the_queue_exactly_there(void **state)
+{
+	struct vmm *vmm = *state;
+	uint32_t bad, i;
+
+	for (bad = 0; bad < 8; bad++) {
+		uint32_t start = vmm->prod;
+
+		smmuinv_mock_forget(vmm->f.mock);
+		vmm->seen_count = 0;
+		for (i = 0; i < 8; i++)
+			write_command(vmm, i == bad ?
+						   raw(0xff, 0) :
+						   tlbi_va((uint64_t)i << 12));
+		assert_int_equal(consume(vmm), bad);
+		assert_int_equal(vmm->cons, (start + bad) % (2 * SIZE));
+		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_ILL);
+		assert_int_equal(vmm->progress.rule,
+				 SMMUINV_RULE_RESERVED_OPCODE);
+		assert_int_equal(executed(vmm), bad);
+		assert_int_equal(vmm->seen_count, bad + 1);
+		assert_int_equal(vmm->seen[bad].fate, SMMUINV_FATE_ILLEGAL);
+
+		/* The guest overwrites it, and the queue goes on from there. */
+		vmm->ring[vmm->cons % SIZE] = cmd_sync();
+		assert_int_equal(consume(vmm), 8 - bad);
+		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
+		assert_int_equal(executed(vmm), 7);
+	}
+}
+
+/* 7.1: commands after the bad one may be rewritten, and are read again. */
+static void what_lies_behind_an_error_is_read_again(void **state)
+{
+	struct vmm *vmm = *state;
+	struct smmuinv_command rewritten = tlbi_va(0x7000);
+
+	write_command(vmm, raw(0, 0));
+	write_command(vmm, tlbi_va(0x1000));
+	assert_int_equal(consume(vmm), 0);
+	vmm->ring[0] = cmd_sync();
+	vmm->ring[1] = rewritten;
+	assert_int_equal(consume(vmm), 2);
+	assert_int_equal(times_executed(&vmm->f, &rewritten), 1);
+	assert_int_equal(executed(vmm), 1);
+}
+
+/* 7.1: CERROR_ABT */
+static void an_unreadable_command_is_cerror_abt_exactly_there(void **state)
+{
+	struct vmm *vmm = *state;
+	int bad;
+
+	vmm->by_callback = true;
+	for (bad = 0; bad < 8; bad++) {
+		uint32_t i;
+
+		vmm->prod = vmm->cons = 0;
+		vmm->unreadable = bad;
+		vmm->seen_count = 0;
+		smmuinv_mock_forget(vmm->f.mock);
+		for (i = 0; i < 8; i++)
+			write_command(vmm, tlbi_va((uint64_t)i << 12));
+		assert_int_equal(consume(vmm), bad);
+		assert_int_equal(vmm->cons, bad);
+		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_ABT);
+		assert_int_equal(executed(vmm), bad);
+		assert_int_equal(vmm->seen[bad].fate, SMMUINV_FATE_UNREADABLE);
+		vmm->unreadable = -1;
+		assert_int_equal(consume(vmm), 8 - bad);
+		assert_int_equal(executed(vmm), 8);
+	}
+}
+
+/* A host failure is not the guest's fault. */
+static void a_host_failure_is_an_errno_and_the_queue_can_be_retried(void **state)
+{
+	const int errors[] = { -EIO, -ETIMEDOUT, -ENOMEM, -ENOENT, -EFAULT };
+	struct vmm *vmm = *state;
+	uint32_t e, i;
+
+	for (e = 0; e < sizeof(errors) / sizeof(errors[0]); e++) {
+		uint32_t start = vmm->prod;
+		/* Only a refusal tells how far the kernel came. */
+		uint32_t done = errors[e] == -EIO ? 2 : 0;
+
+		smmuinv_mock_forget(vmm->f.mock);
+		vmm->call_count = 0;
+		vmm->seen_count = 0;
+		for (i = 0; i < 4; i++)
+			write_command(vmm, tlbi_va((uint64_t)i << 12));
+		write_command(vmm, cmd_sync());
+		inject(&vmm->f, errors[e], 0, 2);
+		assert_int_equal(consume(vmm), errors[e]);
+		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
+		assert_int_equal(vmm->progress.consumed, done);
+		assert_int_equal(vmm->progress.host_error, errors[e]);
+		assert_int_equal(vmm->progress.host_count, 2);
+		assert_int_equal(vmm->cons, (start + done) % (2 * SIZE));
+		assert_int_equal(vmm->call_count, 0);
+		assert_int_equal(vmm->seen_count, done);
+		assert_int_equal(consume(vmm), 5 - done);
+		assert_int_equal(executed(vmm), 4);
+		assert_int_equal(vmm->call_count, 1);
+		assert_int_equal(vmm->seen_count, 5);
+	}
+}
+
+/* Before every kind of stop, what is held back must get through first. */
+static void a_host_failure_comes_before_what_stops_the_queue_later(void **state)
+{
+	const struct smmuinv_command stops[] = {
+		raw(0xff, 0), /* illegal */
+		raw(0x44, 0), /* RESUME, illegal here */
+		raw(0x46, 0), /* the VMM's */
+	};
+	struct vmm *vmm = *state;
+	uint32_t i;
+
+	for (i = 0; i < 4; i++) {
+		vmm->by_callback = i == 3;
+		vmm->seen_count = 0;
+		vmm->call_count = 0;
+		write_command(vmm, tlbi_va(0x1000));
+		vmm->unreadable = i == 3 ? (int)(vmm->prod % SIZE) : -1;
+		write_command(vmm, i < 3 ? stops[i] : tlbi_va(0));
+		inject(&vmm->f, -ENOMEM, 0, SMMUINV_MOCK_COUNT_AS_GIVEN);
+		assert_int_equal(consume(vmm), -ENOMEM);
+		assert_int_equal(vmm->progress.consumed, 0);
+		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
+		assert_int_equal(vmm->call_count, 0);
+		assert_int_equal(vmm->seen_count, 0);
+		vmm->prod = vmm->cons;
+	}
+}
+
+static void a_failed_callback_is_presented_again(void **state)
+{
+	const struct smmuinv_command commands[] = {
+		raw(0x0000004200000003, 1), raw(4, 31), cmd_sync(),
+	};
+	struct vmm *vmm = *state;
+	uint32_t i;
+
+	for (i = 0; i < 3; i++) {
+		smmuinv_mock_forget(vmm->f.mock);
+		vmm->call_count = 0;
+		write_command(vmm, tlbi_va(0x1000));
+		write_command(vmm, commands[i]);
+		write_command(vmm, tlbi_va(0x2000));
+		vmm->answer = -ENODATA;
+		assert_int_equal(consume(vmm), -ENODATA);
+		assert_int_equal(vmm->progress.consumed, 1);
+		assert_int_equal(executed(vmm), 1);
+		vmm->answer = 0;
+		assert_int_equal(consume(vmm), 2);
+		assert_int_equal(vmm->call_count, 2);
+		assert_int_equal(executed(vmm), 2);
+	}
+}
+
+static void prefetches_need_nothing(void **state)
+{
+	struct vmm *vmm = *state;
+
+	write_command(vmm, raw(0x01, 0));
+	write_command(vmm, raw(0x02, 0));
+	assert_int_equal(consume(vmm), 2);
+	assert_int_equal(vmm->progress.dropped, 2);
+	assert_int_equal(vmm->progress.ioctls, 0);
+	assert_int_equal(vmm->call_count, 0);
+	assert_int_equal(vmm->seen[0].fate, SMMUINV_FATE_DROPPED);
+	assert_int_equal(vmm->seen[0].rule, SMMUINV_RULE_PREFETCH);
+}
+
+static void a_bogus_streamid_is_complete_and_reaches_no_device(void **state)
+{
+	struct vmm *vmm = *state;
+
+	write_command(vmm, cfgi_cd(0xbad));
+	write_command(vmm, raw((uint64_t)0xbad << 32 | 0x40, 52));
+	write_command(vmm, cfgi_cd(FIXTURE_VSID));
+	assert_int_equal(consume(vmm), 3);
+	assert_int_equal(vmm->progress.dropped, 2);
+	assert_int_equal(vmm->progress.forwarded, 1);
+	assert_int_equal(vmm->seen[1].rule, SMMUINV_RULE_STREAM_UNKNOWN);
+	assert_int_equal(executed(vmm), 1);
+}
+
+/* IDR0: S1P, S2P, Hyp, PRI, stalling model 0; MPAM and DPT in IDR3. */
+static const struct smmuinv_features emulated = {
+	{ 0x0011721b, 0x00000520, 0, 0x00008480, 0, 0x000000f6 }
+};
+
+static void what_the_registers_offer_goes_to_the_vmm(void **state)
+{
+	const uint8_t opcodes[] = { 0x07, 0x20, 0x21, 0x22, 0x23, 0x28,
+				    0x2a, 0x41, 0x44, 0x45, 0x70, 0x73 };
+	struct vmm vmm;
+	uint32_t i;
+
+	(void)state;
+	vmm_open(&vmm, &all_ops, &emulated, 0);
+	for (i = 0; i < sizeof(opcodes); i++) {
+		write_command(&vmm, raw(opcodes[i], 0));
+		assert_int_equal(consume(&vmm), 1);
+		assert_int_equal(vmm.progress.vmm, 1);
+		assert_int_equal(vmm.calls[i].what, 'c');
+		assert_int_equal(vmm.calls[i].first, opcodes[i]);
+	}
+	assert_int_equal(executed(&vmm), 0);
+	vmm_close(&vmm);
+}
+
+static void what_the_registers_do_not_offer_is_illegal(void **state)
+{
+	const uint8_t opcodes[] = { 0x07, 0x20, 0x21, 0x22, 0x23, 0x28,
+				    0x2a, 0x41, 0x44, 0x45, 0x70, 0x73 };
+	struct vmm *vmm = *state;
+	uint32_t i;
+
+	for (i = 0; i < sizeof(opcodes); i++) {
+		write_command(vmm, raw(opcodes[i], 0));
+		assert_int_equal(consume(vmm), 0);
+		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_ILL);
+		vmm->prod = vmm->cons;
+	}
+	assert_int_equal(vmm->call_count, 0);
+}
+
+static void without_a_callback_such_a_command_is_illegal_and_not_lost(
+	void **state)
+{
+	struct smmuinv_queue_ops ops = { .size = sizeof(ops) };
+	struct vmm vmm;
+
+	(void)state;
+	vmm_open(&vmm, &ops, &emulated, 0);
+	write_command(&vmm, tlbi_va(0x1000));
+	write_command(&vmm, raw(0x44, 0));
+	assert_int_equal(consume(&vmm), 1);
+	assert_int_equal(vmm.progress.cerror, SMMUINV_CERROR_ILL);
+	assert_int_equal(vmm.progress.rule, SMMUINV_RULE_NOT_OFFERED);
+	assert_int_equal(executed(&vmm), 1);
+	vmm_close(&vmm);
+}
+
+static void optional_callbacks_may_be_missing(void **state)
+{
+	struct smmuinv_queue_ops ops = { .size = sizeof(ops) };
+	struct vmm vmm;
+
+	(void)state;
+	vmm_open(&vmm, &ops, &everything, 0);
+	write_command(&vmm, raw(0x03, 1));
+	write_command(&vmm, raw(0x04, 31));
+	write_command(&vmm, tlbi_va(0));
+	write_command(&vmm, cmd_sync());
+	assert_int_equal(consume(&vmm), 4);
+	assert_int_equal(vmm.progress.vmm, 3);
+	assert_int_equal(executed(&vmm), 1);
+	vmm_close(&vmm);
+}
+
+static void the_vmm_gets_commands_without_their_res0_bits(void **state)
+{
+	struct smmuinv_command clean = raw(0x0000001200003044, 0x0000beef);
+	struct vmm vmm;
+
+	(void)state;
+	vmm_open(&vmm, &all_ops, &emulated, 0);
+	write_command(&vmm, raw(0x00000012ffffb844, 0xffffffffffffbeef));
+	assert_int_equal(consume(&vmm), 1);
+	assert_command_equal(&vmm.command, &clean);
+	vmm_close(&vmm);
+}
+
+static void a_call_consumes_no_more_than_its_bound(void **state)
+{
+	struct vmm *vmm = *state;
+	uint32_t i, bound;
+
+	for (bound = 1; bound <= SIZE; bound++) {
+		vmm->max_commands = bound;
+		vmm->seen_count = 0;
+		vmm->prod = vmm->cons;
+		for (i = 0; i < SIZE; i++)
+			write_command(vmm, tlbi_va((uint64_t)i << 12));
+		for (i = 0; i < SIZE; i += bound)
+			assert_int_equal(consume(vmm),
+					 bound < SIZE - i ? bound : SIZE - i);
+		assert_int_equal(vmm->cons, vmm->prod);
+		assert_int_equal(consume(vmm), 0);
+	}
+}
+
+static void a_small_window_means_more_ioctls_and_the_same_effect(void **state)
+{
+	uint32_t window, i;
+
+	(void)state;
+	for (window = 1; window <= SIZE + 1; window++) {
+		struct vmm vmm;
+
+		vmm_open(&vmm, &all_ops, &everything, window);
+		for (i = 0; i < SIZE; i++)
+			write_command(&vmm, tlbi_va((uint64_t)i << 12));
+		assert_int_equal(consume(&vmm), SIZE);
+		assert_int_equal(executed(&vmm), SIZE);
+		assert_int_equal(vmm.progress.ioctls,
+				 (SIZE + window - 1) / window);
+		assert_int_equal(vmm.seen_count, SIZE);
+		vmm_close(&vmm);
+	}
+}
+
+static void the_fate_of_every_command_is_told_in_order(void **state)
+{
+	struct vmm *vmm = *state;
+	const struct smmuinv_command commands[] = {
+		raw(0x01, 0), tlbi_va(0), cfgi_cd(0xbad), cmd_sync(),
+		tlbi_va(0x1000), raw(0xff, 0),
+	};
+	const enum smmuinv_fate fates[] = {
+		SMMUINV_FATE_DROPPED, SMMUINV_FATE_FORWARDED,
+		SMMUINV_FATE_DROPPED, SMMUINV_FATE_VMM,
+		SMMUINV_FATE_FORWARDED, SMMUINV_FATE_ILLEGAL,
+	};
+	uint32_t i;
+
+	for (i = 0; i < 6; i++)
+		write_command(vmm, commands[i]);
+	assert_int_equal(consume(vmm), 5);
+	assert_int_equal(vmm->seen_count, 6);
+	for (i = 0; i < 6; i++) {
+		assert_int_equal(vmm->seen[i].index, i);
+		assert_int_equal(vmm->seen[i].fate, fates[i]);
+		assert_command_equal(&vmm->seen[i].command, &commands[i]);
+	}
+}
+
+static int remove_and_add_stream(struct vmm *vmm)
+{
+	assert_int_equal(smmuinv_vsmmu_remove_stream(vmm->f.vsmmu,
+						     FIXTURE_VSID),
+			 0);
+	return smmuinv_vsmmu_add_stream(vmm->f.vsmmu, vmm->f.device,
+					FIXTURE_VSID + 1);
+}
+
+static void a_callback_may_change_the_streams(void **state)
+{
+	struct vmm *vmm = *state;
+
+	vmm->in_sync = remove_and_add_stream;
+	write_command(vmm, cfgi_cd(FIXTURE_VSID));
+	write_command(vmm, cmd_sync());
+	write_command(vmm, cfgi_cd(FIXTURE_VSID));
+	write_command(vmm, cfgi_cd(FIXTURE_VSID + 1));
+	assert_int_equal(consume(vmm), 4);
+	assert_int_equal(vmm->progress.forwarded, 2);
+	assert_int_equal(vmm->progress.dropped, 1);
+}
+
+static int consume_again(struct vmm *vmm)
+{
+	struct smmuinv_progress progress = { .size = sizeof(progress) };
+	struct smmuinv_ring ring = {
+		.size = sizeof(ring),
+		.base = vmm->ring,
+		.log2size = LOG2SIZE,
+	};
+
+	assert_int_equal(smmuinv_queue_consume(vmm->queue, &ring, &progress),
+			 -EBUSY);
+	return 0;
+}
+
+static void a_callback_may_not_consume_its_own_queue(void **state)
+{
+	struct vmm *vmm = *state;
+
+	vmm->in_sync = consume_again;
+	write_command(vmm, cmd_sync());
+	assert_int_equal(consume(vmm), 1);
+	write_command(vmm, cmd_sync());
+	assert_int_equal(consume(vmm), 1);
+}
+
+static void the_largest_queue_is_consumed_whole(void **state)
+{
+	uint32_t entries = 1u << SMMUINV_QUEUE_LOG2SIZE_MAX;
+	struct smmuinv_command *ring = calloc(entries, sizeof(*ring));
+	struct smmuinv_progress progress = { .size = sizeof(progress) };
+	struct smmuinv_queue_ops ops = { .size = sizeof(ops) };
+	struct vmm vmm;
+	uint32_t i;
+
+	(void)state;
+	assert_non_null(ring);
+	vmm_open(&vmm, &ops, &everything, SMMUINV_BATCH_CAPACITY_MAX);
+	for (i = 0; i < entries; i++)
+		ring[i] = tlbi_va((uint64_t)i << 12);
+	assert_int_equal(
+		smmuinv_queue_consume(
+			vmm.queue,
+			&(struct smmuinv_ring){
+				.size = sizeof(struct smmuinv_ring),
+				.base = ring,
+				.log2size = SMMUINV_QUEUE_LOG2SIZE_MAX,
+				.prod = entries,
+			},
+			&progress),
+		entries);
+	assert_int_equal(progress.cons, entries);
+	assert_int_equal(progress.ioctls, 2);
+	vmm_close(&vmm);
+	free(ring);
+}
+
+static void bad_arguments_are_refused(void **state)
+{
+	struct vmm *vmm = *state;
+	struct smmuinv_queue_ops ops = { .size = sizeof(ops) };
+	struct smmuinv_queue_params params = {
+		.size = sizeof(params),
+		.ops = &ops,
+		.window = SMMUINV_BATCH_CAPACITY_MAX + 1,
+	};
+	struct smmuinv_progress progress = { .size = sizeof(progress) };
+	const struct smmuinv_ring good = {
+		.size = sizeof(good),
+		.base = vmm->ring,
+		.log2size = LOG2SIZE,
+	};
+	struct smmuinv_ring ring = good;
+	struct smmuinv_queue *queue = NULL;
+
+	assert_int_equal(smmuinv_queue_new(vmm->f.vsmmu, &params, &queue),
+			 -EINVAL);
+	params.window = 1;
+	assert_int_equal(smmuinv_queue_new(NULL, &params, &queue), -EINVAL);
+	assert_int_equal(smmuinv_queue_new(vmm->f.vsmmu, NULL, &queue),
+			 -EINVAL);
+	assert_int_equal(smmuinv_queue_new(vmm->f.vsmmu, &params, NULL),
+			 -EINVAL);
+	ops.size = 1;
+	assert_int_equal(smmuinv_queue_new(vmm->f.vsmmu, &params, &queue),
+			 -EINVAL);
+	params.ops = NULL;
+	assert_int_equal(smmuinv_queue_new(vmm->f.vsmmu, &params, &queue),
+			 -EINVAL);
+	assert_null(queue);
+	smmuinv_queue_free(NULL);
+
+	assert_int_equal(smmuinv_queue_consume(NULL, &ring, &progress),
+			 -EINVAL);
+	assert_int_equal(smmuinv_queue_consume(vmm->queue, NULL, &progress),
+			 -EINVAL);
+	assert_int_equal(smmuinv_queue_consume(vmm->queue, &ring, NULL),
+			 -EINVAL);
+	ring.log2size = SMMUINV_QUEUE_LOG2SIZE_MAX + 1;
+	assert_int_equal(smmuinv_queue_consume(vmm->queue, &ring, &progress),
+			 -EINVAL);
+	ring = good;
+	ring.base = (const char *)vmm->ring + 4;
+	assert_int_equal(smmuinv_queue_consume(vmm->queue, &ring, &progress),
+			 -EINVAL);
+	ring = good;
+	ring.size = 0;
+	assert_int_equal(smmuinv_queue_consume(vmm->queue, &ring, &progress),
+			 -EINVAL);
+	progress.size = 0;
+	assert_int_equal(smmuinv_queue_consume(vmm->queue, &good, &progress),
+			 -EINVAL);
+}
+
+static void a_ring_needs_a_pointer_or_a_callback(void **state)
+{
+	struct smmuinv_queue_ops ops = { .size = sizeof(ops) };
+	struct vmm vmm;
+
+	(void)state;
+	vmm_open(&vmm, &ops, &everything, 0);
+	vmm.by_callback = true;
+	assert_int_equal(consume(&vmm), -EINVAL);
+	vmm_close(&vmm);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(every_pair_of_pointers_is_consumed_or_refused),
+		TEST(each_entry_is_read_exactly_once),
+		TEST(everything_before_a_callback_is_executed_in_order),
+		TEST(a_sync_with_nothing_before_it_costs_no_ioctl),
+		TEST(cfgi_ste_range_names_the_first_and_last_stream),
+		TEST(a_sync_is_decoded_for_the_vmm),
+		cmocka_unit_test(
+			msi_and_sev_are_only_signalled_if_the_guest_was_shown_them),
+		TEST(an_illegal_command_stops_the_queue_exactly_there),
+		TEST(what_lies_behind_an_error_is_read_again),
+		TEST(an_unreadable_command_is_cerror_abt_exactly_there),
+		TEST(a_host_failure_is_an_errno_and_the_queue_can_be_retried),
+		TEST(a_host_failure_comes_before_what_stops_the_queue_later),
+		TEST(a_failed_callback_is_presented_again),
+		TEST(prefetches_need_nothing),
+		TEST(a_bogus_streamid_is_complete_and_reaches_no_device),
+		cmocka_unit_test(what_the_registers_offer_goes_to_the_vmm),
+		TEST(what_the_registers_do_not_offer_is_illegal),
+		cmocka_unit_test(
+			without_a_callback_such_a_command_is_illegal_and_not_lost),
+		cmocka_unit_test(optional_callbacks_may_be_missing),
+		cmocka_unit_test(the_vmm_gets_commands_without_their_res0_bits),
+		TEST(a_call_consumes_no_more_than_its_bound),
+		cmocka_unit_test(
+			a_small_window_means_more_ioctls_and_the_same_effect),
+		TEST(the_fate_of_every_command_is_told_in_order),
+		TEST(a_callback_may_change_the_streams),
+		TEST(a_callback_may_not_consume_its_own_queue),
+		cmocka_unit_test(the_largest_queue_is_consumed_whole),
+		TEST(bad_arguments_are_refused),
+		cmocka_unit_test(a_ring_needs_a_pointer_or_a_callback),
+	};
+
+	return cmocka_run_group_tests_name("queue", tests, NULL, NULL);
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fixture.h"
+
+static void an_added_stream_is_found_with_its_ids(void **state)
+{
+	struct fixture *f = *state;
+	struct smmuinv_stream_info info = { .size = sizeof(info) };
+	uint32_t device = fixture_add_device(f);
+
+	assert_int_equal(smmuinv_streams_add(f->streams, f->viommu, device,
+					     0xfffffffe),
+			 0);
+	assert_int_equal(smmuinv_streams_find(f->streams, 0xfffffffe, &info),
+			 0);
+	assert_int_equal(info.vsid, 0xfffffffe);
+	assert_int_equal(info.dev_id, device);
+	assert_int_equal(info.viommu_id, f->viommu);
+	assert_true(info.vdevice_id != 0);
+	assert_int_equal(smmuinv_streams_count(f->streams), 2);
+	assert_int_equal(smmuinv_streams_find(f->streams, 0xffffffff, &info),
+			 -ENOENT);
+	assert_int_equal(smmuinv_streams_find(f->streams, 0xfffffffe, NULL), 0);
+}
+
+static void adding_makes_a_vdevice_and_removing_destroys_it(void **state)
+{
+	struct fixture *f = *state;
+	size_t before = smmuinv_mock_objects(f->mock);
+
+	assert_int_equal(smmuinv_streams_remove(f->streams, FIXTURE_VSID), 0);
+	assert_int_equal(smmuinv_mock_objects(f->mock), before - 1);
+	assert_int_equal(smmuinv_streams_find(f->streams, FIXTURE_VSID, NULL),
+			 -ENOENT);
+	assert_int_equal(smmuinv_streams_add(f->streams, f->viommu, f->device,
+					     FIXTURE_VSID),
+			 0);
+	assert_int_equal(smmuinv_mock_objects(f->mock), before);
+}
+
+static void one_vsid_twice_is_eexist(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t other = fixture_add_device(f);
+	size_t before = smmuinv_mock_objects(f->mock);
+
+	assert_int_equal(smmuinv_streams_add(f->streams, f->viommu, other,
+					     FIXTURE_VSID),
+			 -EEXIST);
+	assert_int_equal(smmuinv_mock_objects(f->mock), before);
+	assert_int_equal(smmuinv_streams_count(f->streams), 1);
+}
+
+static void two_vsids_for_one_device_are_ebusy(void **state)
+{
+	struct fixture *f = *state;
+	size_t before = smmuinv_mock_objects(f->mock);
+
+	assert_int_equal(smmuinv_streams_add(f->streams, f->viommu, f->device,
+					     FIXTURE_VSID + 1),
+			 -EBUSY);
+	assert_int_equal(smmuinv_mock_objects(f->mock), before);
+	assert_int_equal(smmuinv_streams_find(f->streams, FIXTURE_VSID + 1,
+					      NULL),
+			 -ENOENT);
+}
+
+static void a_refusal_of_the_kernel_leaves_the_table_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(smmuinv_streams_add(f->streams, f->viommu, 999, 1),
+			 -ENOENT);
+	assert_int_equal(smmuinv_streams_find(f->streams, 1, NULL), -ENOENT);
+	assert_int_equal(smmuinv_streams_count(f->streams), 1);
+}
+
+static void removing_what_is_not_there_is_enoent(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(smmuinv_streams_remove(f->streams, 1), -ENOENT);
+	assert_int_equal(smmuinv_streams_count(f->streams), 1);
+}
+
+static void a_stream_leaves_even_if_its_vdevice_is_gone_already(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_lose_vdevice(f, FIXTURE_VSID);
+	assert_int_equal(smmuinv_streams_remove(f->streams, FIXTURE_VSID),
+			 -ENOENT);
+	assert_int_equal(smmuinv_streams_count(f->streams), 0);
+	assert_int_equal(smmuinv_streams_add(f->streams, f->viommu, f->device,
+					     FIXTURE_VSID),
+			 0);
+}
+
+/* Spread over all of 2^24 vSIDs, as PCI segments, buses and functions are. */
+static void many_sparse_streams_are_found_and_nothing_else(void **state)
+{
+	enum { STREAMS = 20000, STRIDE = 838 };
+	struct fixture *f = *state;
+	uint32_t i;
+
+	for (i = 1; i < STREAMS; i++)
+		assert_int_equal(smmuinv_streams_add(f->streams, f->viommu,
+						     fixture_add_device(f),
+						     i * STRIDE),
+				 0);
+	assert_true(STREAMS * STRIDE < 1 << 24);
+	for (i = 1; i < STREAMS; i++) {
+		struct smmuinv_stream_info info = { .size = sizeof(info) };
+
+		assert_int_equal(smmuinv_streams_find(f->streams, i * STRIDE,
+						      &info),
+				 0);
+		assert_int_equal(info.vsid, i * STRIDE);
+		assert_int_equal(smmuinv_streams_find(f->streams,
+						      i * STRIDE + 1, NULL),
+				 -ENOENT);
+	}
+	assert_int_equal(smmuinv_streams_count(f->streams), STREAMS);
+	for (i = 1; i < STREAMS; i += 2)
+		assert_int_equal(smmuinv_streams_remove(f->streams, i * STRIDE),
+				 0);
+	assert_int_equal(smmuinv_streams_count(f->streams), STREAMS / 2);
+}
+
+static void freeing_the_table_destroys_every_vdevice(void **state)
+{
+	struct smmuinv_streams *streams;
+	struct fixture *f = *state;
+	size_t before;
+	uint32_t i;
+
+	assert_int_equal(smmuinv_streams_new(f->backend, &streams), 0);
+	for (i = 0; i < 10; i++)
+		(void)fixture_add_device(f);
+	before = smmuinv_mock_objects(f->mock);
+	for (i = 0; i < 10; i++)
+		assert_int_equal(smmuinv_streams_add(streams, f->viommu,
+						     fixture_add_device(f),
+						     1000 + i),
+				 0);
+	smmuinv_streams_free(streams);
+	assert_int_equal(smmuinv_mock_objects(f->mock), before + 10);
+	smmuinv_streams_free(NULL);
+}
+
+static void bad_arguments_are_refused(void **state)
+{
+	struct smmuinv_stream_info info = { .size = 1 };
+	struct fixture *f = *state;
+	struct smmuinv_streams *streams;
+
+	assert_int_equal(smmuinv_streams_new(NULL, &streams), -EINVAL);
+	assert_int_equal(smmuinv_streams_new(f->backend, NULL), -EINVAL);
+	assert_int_equal(smmuinv_streams_add(NULL, 1, 1, 1), -EINVAL);
+	assert_int_equal(smmuinv_streams_remove(NULL, 1), -EINVAL);
+	assert_int_equal(smmuinv_streams_find(NULL, 1, NULL), -EINVAL);
+	assert_int_equal(smmuinv_streams_find(f->streams, FIXTURE_VSID, &info),
+			 -EINVAL);
+}
+
+/* A host that takes its time: a call stays in it until it is let go. */
+struct slow_host {
+	atomic_bool in_call;
+	atomic_bool let_go;
+	atomic_bool destroyed_in_call;
+};
+
+static int slow_device_info(void *context, uint32_t dev_id,
+			    struct smmuinv_device_info *info)
+{
+	(void)context;
+	(void)dev_id;
+	(void)info;
+	return -ENOENT;
+}
+
+static int slow_vdevice_alloc(void *context, uint32_t viommu_id,
+			      uint32_t dev_id, uint64_t virt_id,
+			      uint32_t *vdevice_id)
+{
+	(void)context;
+	(void)viommu_id;
+	(void)dev_id;
+	*vdevice_id = (uint32_t)virt_id;
+	return 0;
+}
+
+static int slow_destroy(void *context, uint32_t id)
+{
+	struct slow_host *host = context;
+
+	(void)id;
+	if (atomic_load(&host->in_call))
+		atomic_store(&host->destroyed_in_call, true);
+	return 0;
+}
+
+static int slow_invalidate(void *context, uint32_t viommu_id,
+			   const struct smmuinv_command *commands,
+			   uint32_t *count)
+{
+	struct slow_host *host = context;
+
+	(void)viommu_id;
+	(void)commands;
+	(void)count;
+	atomic_store(&host->in_call, true);
+	while (!atomic_load(&host->let_go))
+		usleep(100);
+	atomic_store(&host->in_call, false);
+	return 0;
+}
+
+struct removal {
+	struct smmuinv_vsmmu *vsmmu;
+	atomic_bool done;
+};
+
+static void *remove_stream(void *arg)
+{
+	struct removal *removal = arg;
+
+	smmuinv_vsmmu_remove_stream(removal->vsmmu, FIXTURE_VSID);
+	atomic_store(&removal->done, true);
+	return NULL;
+}
+
+static void *flush_batch(void *arg)
+{
+	struct smmuinv_batch *batch = arg;
+
+	smmuinv_batch_flush(batch, NULL);
+	return NULL;
+}
+
+static void a_removal_waits_for_the_command_that_names_the_stream(void **state)
+{
+	static const struct smmuinv_backend_ops ops = {
+		.size = sizeof(ops),
+		.device_info = slow_device_info,
+		.vdevice_alloc = slow_vdevice_alloc,
+		.destroy = slow_destroy,
+		.invalidate = slow_invalidate,
+	};
+	struct smmuinv_vsmmu_params params = {
+		.size = sizeof(params),
+		.guest = everything,
+		.host = everything,
+	};
+	const struct smmuinv_command command = cfgi_cd(FIXTURE_VSID);
+	struct slow_host host = { false };
+	struct removal removal = { NULL };
+	struct smmuinv_batch *batch;
+	pthread_t flusher, remover;
+
+	(void)state;
+	assert_int_equal(smmuinv_backend_new(&ops, &host, &params.backend), 0);
+	assert_int_equal(smmuinv_vsmmu_new(&params, &removal.vsmmu), 0);
+	assert_int_equal(smmuinv_vsmmu_add_stream(removal.vsmmu, 1,
+						  FIXTURE_VSID),
+			 0);
+	assert_int_equal(smmuinv_batch_new(removal.vsmmu, 1, &batch), 0);
+	assert_int_equal(smmuinv_batch_add(batch, &command, NULL), 0);
+
+	assert_int_equal(pthread_create(&flusher, NULL, flush_batch, batch), 0);
+	while (!atomic_load(&host.in_call))
+		usleep(100);
+	assert_int_equal(pthread_create(&remover, NULL, remove_stream,
+					&removal),
+			 0);
+	usleep(20000);
+	assert_false(atomic_load(&removal.done));
+	atomic_store(&host.let_go, true);
+	pthread_join(flusher, NULL);
+	pthread_join(remover, NULL);
+	assert_true(atomic_load(&removal.done));
+	assert_false(atomic_load(&host.destroyed_in_call));
+
+	smmuinv_batch_free(batch);
+	smmuinv_vsmmu_free(removal.vsmmu);
+	smmuinv_backend_free(params.backend);
+}
+
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_added_stream_is_found_with_its_ids),
+		TEST(adding_makes_a_vdevice_and_removing_destroys_it),
+		TEST(one_vsid_twice_is_eexist),
+		TEST(two_vsids_for_one_device_are_ebusy),
+		TEST(a_refusal_of_the_kernel_leaves_the_table_as_it_was),
+		TEST(removing_what_is_not_there_is_enoent),
+		TEST(a_stream_leaves_even_if_its_vdevice_is_gone_already),
+		TEST(many_sparse_streams_are_found_and_nothing_else),
+		TEST(freeing_the_table_destroys_every_vdevice),
+		TEST(bad_arguments_are_refused),
+		cmocka_unit_test(
+			a_removal_waits_for_the_command_that_names_the_stream),
+	};
+
+	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
+}
