@@ -57,8 +57,8 @@ int smmuinv_backend_device_info(const struct smmuinv_backend *backend,
 }
 
 int smmuinv__backend_vdevice_alloc(const struct smmuinv_backend *backend,
-			  uint32_t viommu_id, uint32_t dev_id, uint32_t vsid,
-			  uint32_t *vdevice_id)
+				   uint32_t viommu_id, uint32_t dev_id,
+				   uint32_t vsid, uint32_t *vdevice_id)
 {
 	return answer(backend->ops.vdevice_alloc(backend->context, viommu_id,
 						 dev_id, vsid, vdevice_id));
@@ -70,8 +70,9 @@ int smmuinv__backend_destroy(const struct smmuinv_backend *backend, uint32_t id)
 }
 
 int smmuinv__backend_invalidate(const struct smmuinv_backend *backend,
-		       uint32_t viommu_id,
-		       const struct smmuinv_command *commands, uint32_t *count)
+				uint32_t viommu_id,
+				const struct smmuinv_command *commands,
+				uint32_t *count)
 {
 	return answer(backend->ops.invalidate(backend->context, viommu_id,
 					      commands, count));

@@ -10,11 +10,13 @@
 #include <smmuinv/backend.h>
 
 int smmuinv__backend_vdevice_alloc(const struct smmuinv_backend *backend,
-			  uint32_t viommu_id, uint32_t dev_id, uint32_t vsid,
-			  uint32_t *vdevice_id);
-int smmuinv__backend_destroy(const struct smmuinv_backend *backend, uint32_t id);
+				   uint32_t viommu_id, uint32_t dev_id,
+				   uint32_t vsid, uint32_t *vdevice_id);
+int smmuinv__backend_destroy(const struct smmuinv_backend *backend,
+			     uint32_t id);
 int smmuinv__backend_invalidate(const struct smmuinv_backend *backend,
-		       uint32_t viommu_id,
-		       const struct smmuinv_command *commands, uint32_t *count);
+				uint32_t viommu_id,
+				const struct smmuinv_command *commands,
+				uint32_t *count);
 
 #endif /* SMMUINV_LIB_BACKEND_H */

@@ -21,7 +21,7 @@ struct smmuinv_batch {
 	struct smmuinv_vsmmu *vsmmu;
 	uint32_t capacity;
 	uint32_t count;
-	struct entry *entries; /* what the guest asked for */
+	struct entry *entries;        /* what the guest asked for */
 	struct smmuinv_command *host; /* what the host is asked for */
 	uint32_t *origin; /* for each of @host, its index in @entries */
 };
@@ -76,7 +76,8 @@ bool smmuinv__batch_is_full(const struct smmuinv_batch *batch)
 }
 
 void smmuinv__batch_push(struct smmuinv_batch *batch,
-		const struct smmuinv_command *canonical, enum smmuinv_rule rule)
+			 const struct smmuinv_command *canonical,
+			 enum smmuinv_rule rule)
 {
 	batch->entries[batch->count++] = (struct entry){
 		.canonical = *canonical,
@@ -84,7 +85,8 @@ void smmuinv__batch_push(struct smmuinv_batch *batch,
 	};
 }
 
-enum smmuinv_rule smmuinv__batch_rule(const struct smmuinv_batch *batch, uint32_t index)
+enum smmuinv_rule smmuinv__batch_rule(const struct smmuinv_batch *batch,
+				      uint32_t index)
 {
 	return batch->entries[index].rule;
 }
@@ -134,7 +136,7 @@ static void resolve(const struct smmuinv_vsmmu *vsmmu, struct entry *entry)
 	    entry->rule == SMMUINV_RULE_SSID_OUT_OF_RANGE)
 		return;
 	known = smmuinv__streams_has(vsmmu->streams, vsmmu->viommu_id,
-			    sid_of(&entry->canonical));
+				     sid_of(&entry->canonical));
 	entry->rule = known ? SMMUINV_RULE_NONE : SMMUINV_RULE_STREAM_UNKNOWN;
 }
 
@@ -175,7 +177,8 @@ static int invalidate(const struct smmuinv_batch *batch, uint32_t asked,
 	int rc;
 
 	*count = asked;
-	rc = smmuinv__backend_invalidate(v->backend, v->viommu_id, batch->host, count);
+	rc = smmuinv__backend_invalidate(v->backend, v->viommu_id, batch->host,
+					 count);
 	if (!rc && *count != asked)
 		return -EPROTO;
 	return rc;
@@ -216,7 +219,8 @@ static uint32_t count_dropped(const struct smmuinv_batch *batch, uint32_t upto)
 	return dropped;
 }
 
-void smmuinv__batch_execute(struct smmuinv_batch *batch, struct batch_outcome *outcome)
+void smmuinv__batch_execute(struct smmuinv_batch *batch,
+			    struct batch_outcome *outcome)
 {
 	struct smmuinv_streams *streams = batch->vsmmu->streams;
 	uint32_t executed;
@@ -316,8 +320,10 @@ static int submit(struct smmuinv_batch *batch,
 	int rc;
 
 	for (i = 0; i < count; i++) {
-		struct smmuinv_command command = command_read_once(&commands[i]);
-		int verdict = smmuinv__check_run(&batch->vsmmu->check, &command, &found);
+		struct smmuinv_command command =
+			command_read_once(&commands[i]);
+		int verdict = smmuinv__check_run(&batch->vsmmu->check, &command,
+						 &found);
 
 		if (verdict != SMMUINV_FORWARD && verdict != SMMUINV_IGNORE) {
 			rc = flush(batch, r);

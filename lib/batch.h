@@ -26,13 +26,16 @@ bool smmuinv__batch_is_full(const struct smmuinv_batch *batch);
 
 /* @rule says why nothing is to be sent, or is SMMUINV_RULE_NONE. */
 void smmuinv__batch_push(struct smmuinv_batch *batch,
-		const struct smmuinv_command *canonical,
-		enum smmuinv_rule rule);
+			 const struct smmuinv_command *canonical,
+			 enum smmuinv_rule rule);
 
 /* Have the host execute all; the batch stays as it is. */
-void smmuinv__batch_execute(struct smmuinv_batch *batch, struct batch_outcome *outcome);
+void smmuinv__batch_execute(struct smmuinv_batch *batch,
+			    struct batch_outcome *outcome);
 
-/* After smmuinv__batch_execute(): why nothing was sent for a command, or NONE. */
-enum smmuinv_rule smmuinv__batch_rule(const struct smmuinv_batch *batch, uint32_t index);
+/* After smmuinv__batch_execute(): why nothing was sent for a command, or NONE.
+ */
+enum smmuinv_rule smmuinv__batch_rule(const struct smmuinv_batch *batch,
+				      uint32_t index);
 
 #endif /* SMMUINV_LIB_BATCH_H */

@@ -5,7 +5,6 @@
 
 #include "params.h"
 
-
 static bool has(const struct smmuinv_features *f, enum smmuinv_feature feature)
 {
 	return smmuinv_features_get(f, feature) != 0;
@@ -206,16 +205,16 @@ static void compile_common(struct check_table *table,
 			   const struct smmuinv_features *guest,
 			   const struct smmuinv_features *host, uint32_t flags)
 {
-	table->guest_ssid_bits = (uint8_t)smmuinv_features_get(
-		guest, SMMUINV_FEATURE_SSIDSIZE);
+	table->guest_ssid_bits =
+		(uint8_t)smmuinv_features_get(guest, SMMUINV_FEATURE_SSIDSIZE);
 	table->guest_ds = has(guest, SMMUINV_FEATURE_DS);
 	table->host_ds = has(host, SMMUINV_FEATURE_DS);
 	table->strict = flags & SMMUINV_CHECK_STRICT;
 }
 
 void smmuinv__check_compile(struct check_table *table,
-		   const struct smmuinv_features *guest,
-		   const struct smmuinv_features *host, uint32_t flags)
+			    const struct smmuinv_features *guest,
+			    const struct smmuinv_features *host, uint32_t flags)
 {
 	unsigned int i;
 
@@ -362,8 +361,8 @@ static int judge_operands(const struct check_table *table,
 static enum smmuinv_field field_at(const struct judged *j,
 				   const struct command_mask *mask)
 {
-	struct smmuinv_command bits = command_make(j->dw0 & mask->dw0,
-						   j->dw1 & mask->dw1);
+	struct smmuinv_command bits =
+		command_make(j->dw0 & mask->dw0, j->dw1 & mask->dw1);
 	uint8_t opcode = (uint8_t)(j->dw0 & DW0_OPCODE);
 	unsigned int i;
 
@@ -405,7 +404,8 @@ static int judge_command(const struct check_table *table,
 }
 
 int smmuinv__check_run(const struct check_table *table,
-	      const struct smmuinv_command *command, struct check_found *found)
+		       const struct smmuinv_command *command,
+		       struct check_found *found)
 {
 	const struct check_row *row = &table->rows[row_of(command)];
 	struct judged j = {
@@ -423,7 +423,7 @@ int smmuinv__check_run(const struct check_table *table,
 }
 
 void smmuinv__check_report(struct smmuinv_finding *finding,
-		  const struct check_found *found)
+			   const struct check_found *found)
 {
 	struct smmuinv_finding f = {
 		.command = found->command,

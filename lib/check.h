@@ -24,12 +24,12 @@ enum check_operands {
 
 /* An opcode's rules. */
 struct check_row {
-	struct command_mask guest; /* fields that the guest's SMMU has */
-	struct command_mask keep; /* those that go on; IGNORED ones do not */
+	struct command_mask guest;   /* fields that the guest's SMMU has */
+	struct command_mask keep;    /* those that go on; IGNORED ones do not */
 	struct command_mask lacking; /* those that the host's SMMU has not */
-	uint64_t ssec; /* the SSec bit, where there is one */
-	uint8_t verdict; /* enum smmuinv_verdict */
-	uint8_t rule; /* enum smmuinv_rule, why not SMMUINV_FORWARD */
+	uint64_t ssec;               /* the SSec bit, where there is one */
+	uint8_t verdict;             /* enum smmuinv_verdict */
+	uint8_t rule;     /* enum smmuinv_rule, why not SMMUINV_FORWARD */
 	uint8_t operands; /* enum check_operands */
 };
 
@@ -52,15 +52,17 @@ struct check_found {
 };
 
 void smmuinv__check_compile(struct check_table *table,
-		   const struct smmuinv_features *guest,
-		   const struct smmuinv_features *host, uint32_t flags);
+			    const struct smmuinv_features *guest,
+			    const struct smmuinv_features *host,
+			    uint32_t flags);
 
 /* Returns an enum smmuinv_verdict, or -EOPNOTSUPP; fills in @found always. */
 int smmuinv__check_run(const struct check_table *table,
-	      const struct smmuinv_command *command, struct check_found *found);
+		       const struct smmuinv_command *command,
+		       struct check_found *found);
 
 /* Hand @found to the caller, who may not want it. */
 void smmuinv__check_report(struct smmuinv_finding *finding,
-		  const struct check_found *found);
+			   const struct check_found *found);
 
 #endif /* SMMUINV_LIB_CHECK_H */

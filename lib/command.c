@@ -36,7 +36,8 @@ static const struct field fields[SMMUINV_FIELD_COUNT] = {
 	[SMMUINV_FIELD_SSEC] = { "ssec", 0, 10, 10, STYLE_FLAG, 0, 1 },
 	[SMMUINV_FIELD_SSV] = { "ssv", 0, 11, 11, STYLE_FLAG, 0, 1 },
 	[SMMUINV_FIELD_GLOBAL] = { "global", 0, 9, 9, STYLE_FLAG, 0, 1 },
-	[SMMUINV_FIELD_SUBSTREAMID] = { "ssid", 0, 31, 12, STYLE_DECIMAL, 0, 0 },
+	[SMMUINV_FIELD_SUBSTREAMID] = { "ssid", 0, 31, 12, STYLE_DECIMAL, 0,
+					0 },
 	[SMMUINV_FIELD_STREAMID] = { "sid", 0, 63, 32, STYLE_HEX, 0, 0 },
 	[SMMUINV_FIELD_VMID] = { "vmid", 0, 47, 32, STYLE_DECIMAL, 0, 1 },
 	[SMMUINV_FIELD_ASID] = { "asid", 0, 63, 48, STYLE_DECIMAL, 0, 0 },
@@ -52,7 +53,8 @@ static const struct field fields[SMMUINV_FIELD_COUNT] = {
 	[SMMUINV_FIELD_SCALE] = { "scale", 0, 25, 20, STYLE_DECIMAL, 0, 1 },
 	[SMMUINV_FIELD_RANGE] = { "range", 1, 4, 0, STYLE_DECIMAL, 0, 0 },
 	[SMMUINV_FIELD_ATC_SIZE] = { "size", 1, 5, 0, STYLE_DECIMAL, 0, 0 },
-	[SMMUINV_FIELD_PREFETCH_SIZE] = { "size", 1, 4, 0, STYLE_DECIMAL, 0, 0 },
+	[SMMUINV_FIELD_PREFETCH_SIZE] = { "size", 1, 4, 0, STYLE_DECIMAL, 0,
+					  0 },
 	[SMMUINV_FIELD_STRIDE] = { "stride", 1, 9, 5, STYLE_DECIMAL, 0, 0 },
 	[SMMUINV_FIELD_PRGINDEX] = { "prgindex", 1, 8, 0, STYLE_DECIMAL, 0, 0 },
 	[SMMUINV_FIELD_RESP] = { "resp", 1, 13, 12, STYLE_DECIMAL, 0, 0 },
@@ -75,14 +77,14 @@ struct opcode {
 	uint8_t field[FIELDS_MAX];
 };
 
-#define F(name) SMMUINV_FIELD_##name
+#define F(name)    SMMUINV_FIELD_##name
 #define RIL_FIELDS F(TG), F(TTL), F(NUM), F(SCALE), F(TTL128)
 
 /* 4.1.1 for the names, 4.2 to 4.7 for the fields. */
 static const struct opcode opcodes[] = {
 	[SMMUINV_CMD_PREFETCH_CONFIG] = { "PREFETCH_CONFIG",
-					  { F(STREAMID), F(SSV),
-					    F(SUBSTREAMID), F(SSEC) } },
+					  { F(STREAMID), F(SSV), F(SUBSTREAMID),
+					    F(SSEC) } },
 	[SMMUINV_CMD_PREFETCH_ADDR] = { "PREFETCH_ADDR",
 					{ F(STREAMID), F(SSV), F(SUBSTREAMID),
 					  F(ADDR), F(PREFETCH_SIZE), F(STRIDE),
@@ -94,8 +96,7 @@ static const struct opcode opcodes[] = {
 	[SMMUINV_CMD_CFGI_CD] = { "CFGI_CD",
 				  { F(STREAMID), F(SUBSTREAMID), F(LEAF),
 				    F(SSEC) } },
-	[SMMUINV_CMD_CFGI_CD_ALL] = { "CFGI_CD_ALL",
-				      { F(STREAMID), F(SSEC) } },
+	[SMMUINV_CMD_CFGI_CD_ALL] = { "CFGI_CD_ALL", { F(STREAMID), F(SSEC) } },
 	[SMMUINV_CMD_CFGI_VMS_PIDM] = { "CFGI_VMS_PIDM", { F(VMID), F(SSEC) } },
 	[SMMUINV_CMD_TLBI_NH_ALL] = { "TLBI_NH_ALL", { F(VMID) } },
 	[SMMUINV_CMD_TLBI_NH_ASID] = { "TLBI_NH_ASID", { F(VMID), F(ASID) } },
@@ -103,8 +104,7 @@ static const struct opcode opcodes[] = {
 				     { F(VMID), F(ASID), F(VA), F(LEAF),
 				       RIL_FIELDS } },
 	[SMMUINV_CMD_TLBI_NH_VAA] = { "TLBI_NH_VAA",
-				      { F(VMID), F(VA), F(LEAF),
-					RIL_FIELDS } },
+				      { F(VMID), F(VA), F(LEAF), RIL_FIELDS } },
 	[SMMUINV_CMD_TLBI_EL3_ALL] = { "TLBI_EL3_ALL", { 0 } },
 	[SMMUINV_CMD_TLBI_EL3_VA] = { "TLBI_EL3_VA",
 				      { F(VA), F(LEAF), RIL_FIELDS } },
@@ -315,7 +315,8 @@ uint8_t smmuinv_command_opcode(const struct smmuinv_command *command)
 
 static bool has_res0(const struct smmuinv_command *command)
 {
-	struct command_mask mask = smmuinv__opcode_mask(smmuinv_command_opcode(command));
+	struct command_mask mask =
+		smmuinv__opcode_mask(smmuinv_command_opcode(command));
 
 	return (command_dw0(command) & ~mask.dw0) ||
 	       (command_dw1(command) & ~mask.dw1);

@@ -8,11 +8,10 @@
 
 /* What a host must have, seen from a guest that was shown it. */
 enum need {
-	NEED_NOTHING, /* the VMM's own emulation */
+	NEED_NOTHING,  /* the VMM's own emulation */
 	NEED_AT_LEAST, /* the host's number must not be smaller */
-	NEED_EQUAL, /* tables that the guest writes are read by the host */
-	NEED_COVER, /* every bit of the guest's must be the host's too */
-	NEED_STALL, /* STALL_MODEL is not ordered */
+	NEED_COVER,    /* every bit of the guest's must be the host's too */
+	NEED_SAME,     /* the choice that the host has made; 0 leaves it open */
 };
 
 struct feature {
@@ -38,12 +37,12 @@ static const struct feature features_table[SMMUINV_FEATURE_COUNT] = {
 	[SMMUINV_FEATURE_SEV] = { "IDR0.SEV", 0, 14, 1, NEED_NOTHING, false },
 	[SMMUINV_FEATURE_PRI] = { "IDR0.PRI", 0, 16, 1, NEED_NOTHING, false },
 	[SMMUINV_FEATURE_CD2L] = { "IDR0.CD2L", 0, 19, 1, NEED_COVER, true },
-	[SMMUINV_FEATURE_TTENDIAN] = { "IDR0.TTENDIAN", 0, 21, 2, NEED_EQUAL,
+	[SMMUINV_FEATURE_TTENDIAN] = { "IDR0.TTENDIAN", 0, 21, 2, NEED_SAME,
 				       true },
 	[SMMUINV_FEATURE_STALL_MODEL] = { "IDR0.STALL_MODEL", 0, 24, 2,
-					  NEED_STALL, true },
-	[SMMUINV_FEATURE_TERM_MODEL] = { "IDR0.TERM_MODEL", 0, 26, 1,
-					 NEED_EQUAL, true },
+					  NEED_SAME, true },
+	[SMMUINV_FEATURE_TERM_MODEL] = { "IDR0.TERM_MODEL", 0, 26, 1, NEED_SAME,
+					 true },
 	[SMMUINV_FEATURE_SIDSIZE] = { "IDR1.SIDSIZE", 1, 0, 6, NEED_NOTHING,
 				      true },
 	[SMMUINV_FEATURE_SSIDSIZE] = { "IDR1.SSIDSIZE", 1, 6, 5, NEED_AT_LEAST,
@@ -64,16 +63,17 @@ static const struct feature features_table[SMMUINV_FEATURE_COUNT] = {
 	[SMMUINV_FEATURE_OAS] = { "IDR5.OAS", 5, 0, 3, NEED_NOTHING, false },
 };
 
-#define STALL_MODEL_BOTH 0u
-#define STALL_MODEL_NONE 1u
-#define TTF_AARCH64 2u
+#define STALL_MODEL_NONE   1u
+#define STALL_MODEL_FORCED 2u
+#define OAS_52_BITS        6u
+#define TTF_AARCH64        2u
 
 /* The kernel's list has ST_LEVEL too; a guest's stream table is the VMM's. */
-#define ST_LEVEL_SHIFT 27
-#define ST_LEVEL_2LEVEL 1u
-#define IDR0_COHACC (1u << 4)
+#define ST_LEVEL_SHIFT     27
+#define ST_LEVEL_2LEVEL    1u
+#define IDR0_COHACC        (1u << 4)
 #define IDR1_EVENTQS_SHIFT 16
-#define IDR1_CMDQS_SHIFT 21
+#define IDR1_CMDQS_SHIFT   21
 
 static const struct feature *feature_find(enum smmuinv_feature feature)
 {
@@ -195,18 +195,23 @@ static int grant_optional(struct smmuinv_features *guest,
 	return 0;
 }
 
+/*
+ * With stalls forced, a context descriptor without CD.S is illegal (5.4), and
+ * only a guest that knows would set it.
+ */
 static int grant_stall(struct smmuinv_features *guest,
 		       const struct smmuinv_features *host, uint8_t choice,
 		       enum smmuinv_feature *lacking)
 {
-	uint32_t model = smmuinv_features_get(host, SMMUINV_FEATURE_STALL_MODEL);
+	uint32_t model =
+		smmuinv_features_get(host, SMMUINV_FEATURE_STALL_MODEL);
+	bool wanted = choice == SMMUINV_ON;
 
 	*lacking = SMMUINV_FEATURE_STALL_MODEL;
-	if (choice != SMMUINV_ON)
-		model = STALL_MODEL_NONE;
-	else if (model == STALL_MODEL_NONE)
+	if (model == (wanted ? STALL_MODEL_NONE : STALL_MODEL_FORCED))
 		return -EOPNOTSUPP;
-	features_set(guest, SMMUINV_FEATURE_STALL_MODEL, model);
+	features_set(guest, SMMUINV_FEATURE_STALL_MODEL,
+		     wanted ? model : STALL_MODEL_NONE);
 	return 0;
 }
 
@@ -253,6 +258,30 @@ static int grant_granules(struct smmuinv_features *guest,
 	return 0;
 }
 
+/*
+ * 6.3.6: DS is for the 4K and 16K granules, and addresses of 52 bits, virtual
+ * or not, come with the 64K granule or with DS only.
+ */
+static int settle_sizes(struct smmuinv_features *guest, uint8_t ds_choice,
+			enum smmuinv_feature *lacking)
+{
+	*lacking = SMMUINV_FEATURE_DS;
+	if (!smmuinv_features_get(guest, SMMUINV_FEATURE_GRAN4K) &&
+	    !smmuinv_features_get(guest, SMMUINV_FEATURE_GRAN16K)) {
+		if (ds_choice == SMMUINV_ON)
+			return -EOPNOTSUPP;
+		features_set(guest, SMMUINV_FEATURE_DS, 0);
+	}
+	if (smmuinv_features_get(guest, SMMUINV_FEATURE_GRAN64K) ||
+	    smmuinv_features_get(guest, SMMUINV_FEATURE_DS))
+		return 0;
+	features_set(guest, SMMUINV_FEATURE_VAX, 0);
+	*lacking = SMMUINV_FEATURE_OAS;
+	if (smmuinv_features_get(guest, SMMUINV_FEATURE_OAS) == OAS_52_BITS)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
 /* IDR5.OAS's encoding of a number of address bits, or -1 (6.3.6). */
 static int oas_encode(uint8_t bits)
 {
@@ -287,8 +316,8 @@ static bool offer_valid(const struct smmuinv_offer *offer)
 	if (offer->ssid_bits > 20 &&
 	    offer->ssid_bits != SMMUINV_SSID_BITS_AS_HOST)
 		return false;
-	if (offer->granules & ~(SMMUINV_GRANULE_4K | SMMUINV_GRANULE_16K |
-				SMMUINV_GRANULE_64K))
+	if (offer->granules &
+	    ~(SMMUINV_GRANULE_4K | SMMUINV_GRANULE_16K | SMMUINV_GRANULE_64K))
 		return false;
 	return offer->sid_bits <= 32 && offer->cmdq_bits <= 19 &&
 	       offer->eventq_bits <= 19 && oas_encode(offer->address_bits) >= 0;
@@ -299,7 +328,7 @@ static struct smmuinv_features guest_base(const struct smmuinv_features *host,
 					  const struct smmuinv_offer *offer)
 {
 	static const enum smmuinv_feature as_host[] = {
-		SMMUINV_FEATURE_CD2L, SMMUINV_FEATURE_TTENDIAN,
+		SMMUINV_FEATURE_CD2L,       SMMUINV_FEATURE_TTENDIAN,
 		SMMUINV_FEATURE_TERM_MODEL, SMMUINV_FEATURE_BBML,
 		SMMUINV_FEATURE_VAX,
 	};
@@ -341,7 +370,8 @@ int smmuinv_features_offer(struct smmuinv_features *guest,
 	if (grant_optional(&g, host, &o, &which) ||
 	    grant_stall(&g, host, o.stall, &which) ||
 	    grant_ssids(&g, host, o.ssid_bits, &which) ||
-	    grant_granules(&g, host, o.granules, &which)) {
+	    grant_granules(&g, host, o.granules, &which) ||
+	    settle_sizes(&g, o.ds, &which)) {
 		if (lacking)
 			*lacking = which;
 		return -EOPNOTSUPP;
@@ -355,13 +385,10 @@ static bool need_met(enum need need, uint32_t guest, uint32_t host)
 	switch (need) {
 	case NEED_AT_LEAST:
 		return host >= guest;
-	case NEED_EQUAL:
-		return host == guest;
 	case NEED_COVER:
 		return !(guest & ~host);
-	case NEED_STALL:
-		return guest == STALL_MODEL_NONE || guest == host ||
-		       host == STALL_MODEL_BOTH;
+	case NEED_SAME:
+		return guest == host || !host;
 	default:
 		return true;
 	}

@@ -14,7 +14,8 @@
 /* A wait that is interrupted for ever is an error, not a hang. */
 #define TRIES_MAX 1000
 
-/* The descriptor is the context itself: nothing to allocate, nothing to free. */
+/* The descriptor is the context itself: nothing to allocate, nothing to free.
+ */
 static int context_fd(void *context)
 {
 	return (int)(intptr_t)context;

@@ -13,7 +13,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* No structure will ever grow to this: a larger size is an uninitialised one. */
+/* No structure will ever grow to this: a larger size is an uninitialised one.
+ */
 #define PARAMS_SIZE_MAX 4096
 
 static inline bool params_tail_is_zero(const void *params, size_t from,
@@ -69,7 +70,7 @@ static inline void params_store(void *to, const void *from, size_t known)
 /* The structures of release 0.1 are the oldest there are. */
 #define PARAMS_COPY(to, from) \
 	params_copy((to), sizeof(*(to)), (from), sizeof(*(to)))
-#define PARAMS_WRITABLE(to) params_writable((to), sizeof(*(to)))
+#define PARAMS_WRITABLE(to)    params_writable((to), sizeof(*(to)))
 #define PARAMS_STORE(to, from) params_store((to), (from), sizeof(*(from)))
 
 #endif /* SMMUINV_LIB_PARAMS_H */

@@ -80,7 +80,7 @@ void smmuinv_queue_free(struct smmuinv_queue *queue)
 struct run {
 	struct smmuinv_queue *queue;
 	struct smmuinv_ring ring;
-	uint32_t limit; /* commands to look at */
+	uint32_t limit;    /* commands to look at */
 	uint32_t consumed; /* commands known complete */
 	struct smmuinv_progress *progress;
 };

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define LEVELS 4
+#define LEVELS    4
 #define SLOT_BITS 8
-#define SLOTS (1u << SLOT_BITS)
+#define SLOTS     (1u << SLOT_BITS)
 
 /* A slot holds a node, or at the last level a value. */
 struct radix_node {
@@ -84,8 +84,8 @@ static void node_free(struct radix_node *node, unsigned int level,
 	free(node);
 }
 
-void smmuinv__radix_free(struct radix *radix, void (*release)(void *value, void *arg),
-		void *arg)
+void smmuinv__radix_free(struct radix *radix,
+			 void (*release)(void *value, void *arg), void *arg)
 {
 	node_free(radix->root, 0, release, arg);
 	radix->root = NULL;

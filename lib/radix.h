@@ -22,7 +22,7 @@ void *smmuinv__radix_get(const struct radix *radix, uint32_t index);
 int smmuinv__radix_set(struct radix *radix, uint32_t index, void *value);
 
 /* Frees the array; @release gets every value that is still there. */
-void smmuinv__radix_free(struct radix *radix, void (*release)(void *value, void *arg),
-		void *arg);
+void smmuinv__radix_free(struct radix *radix,
+			 void (*release)(void *value, void *arg), void *arg);
 
 #endif /* SMMUINV_LIB_RADIX_H */

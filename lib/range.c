@@ -141,7 +141,8 @@ static void put_ranges(struct sink *sink, const struct smmuinv_range *r,
 		tlbi.ttl = r->level;
 		tlbi.num = (uint8_t)(units - 1);
 		tlbi.scale = (uint8_t)scale;
-		/* TG alone is reserved: one granule of unknown level has none. */
+		/* TG alone is reserved: one granule of unknown level has none.
+		 */
 		if (!tlbi.ttl && !tlbi.num && !tlbi.scale)
 			tlbi.tg = SMMUINV_TG_ANY;
 		put_tlbi(sink, r, &tlbi);
@@ -197,7 +198,8 @@ static bool atc_range_valid(const struct smmuinv_atc_range *r)
 static bool atc_range_supported(const struct smmuinv_atc_range *r,
 				const struct smmuinv_features *features)
 {
-	uint32_t bits = smmuinv_features_get(features, SMMUINV_FEATURE_SSIDSIZE);
+	uint32_t bits =
+		smmuinv_features_get(features, SMMUINV_FEATURE_SSIDSIZE);
 
 	if (!smmuinv_features_get(features, SMMUINV_FEATURE_ATS))
 		return false;
@@ -223,17 +225,16 @@ static void put_spans(struct sink *sink, const struct smmuinv_atc_range *r)
 		unsigned int span = atc_span_log2(address, left);
 		struct smmuinv_command command;
 
-		smmuinv_command_atc_inv(&command,
-					&(struct smmuinv_atc){
-						.size = sizeof(struct smmuinv_atc),
-						.address = address,
-						.sid = r->sid,
-						.ssid = r->ssid,
-						.ssv = r->ssv,
-						.global = r->global,
-						.log2_pages =
-							(uint8_t)(span - 12),
-					});
+		smmuinv_command_atc_inv(
+			&command, &(struct smmuinv_atc){
+					  .size = sizeof(struct smmuinv_atc),
+					  .address = address,
+					  .sid = r->sid,
+					  .ssid = r->ssid,
+					  .ssv = r->ssv,
+					  .global = r->global,
+					  .log2_pages = (uint8_t)(span - 12),
+				  });
 		sink_put(sink, &command);
 		address += UINT64_C(1) << span;
 		left -= UINT64_C(1) << span;

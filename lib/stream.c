@@ -140,8 +140,8 @@ static int stream_make(struct smmuinv_streams *s, struct stream *stream)
 	if (smmuinv__radix_get(&s->by_device, stream->dev_id))
 		return -EBUSY;
 	rc = smmuinv__backend_vdevice_alloc(s->backend, stream->viommu_id,
-				   stream->dev_id, stream->vsid,
-				   &stream->vdevice_id);
+					    stream->dev_id, stream->vsid,
+					    &stream->vdevice_id);
 	if (rc)
 		return rc;
 	rc = table_insert(s, stream);
@@ -184,7 +184,8 @@ int smmuinv_streams_remove(struct smmuinv_streams *streams, uint32_t vsid)
 	pthread_mutex_lock(&streams->change);
 	stream = table_take(streams, vsid);
 	if (stream)
-		rc = smmuinv__backend_destroy(streams->backend, stream->vdevice_id);
+		rc = smmuinv__backend_destroy(streams->backend,
+					      stream->vdevice_id);
 	pthread_mutex_unlock(&streams->change);
 	free(stream);
 	return rc;
@@ -200,10 +201,11 @@ void smmuinv__streams_release(struct smmuinv_streams *streams)
 	pthread_rwlock_unlock(&streams->table);
 }
 
-bool smmuinv__streams_has(const struct smmuinv_streams *streams, uint32_t viommu_id,
-		 uint32_t vsid)
+bool smmuinv__streams_has(const struct smmuinv_streams *streams,
+			  uint32_t viommu_id, uint32_t vsid)
 {
-	const struct stream *stream = smmuinv__radix_get(&streams->by_vsid, vsid);
+	const struct stream *stream =
+		smmuinv__radix_get(&streams->by_vsid, vsid);
 
 	return stream && stream->viommu_id == viommu_id;
 }

@@ -2,7 +2,7 @@
 #include <smmuinv/abi.h>
 
 #define TEXT_OF(x) #x
-#define TEXT(x) TEXT_OF(x)
+#define TEXT(x)    TEXT_OF(x)
 
 const char *smmuinv_version(void)
 {

@@ -152,7 +152,8 @@ enum smmuinv_choice {
  * @asid16: enum smmuinv_choice, IDR0.ASID16
  * @stall: enum smmuinv_choice, IDR0.STALL_MODEL: the guest may let faults
  *	stall and RESUME them; SMMUINV_AS_HOST here means OFF, because the VMM
- *	must emulate these commands
+ *	must emulate these commands. A host whose faults always stall cannot
+ *	hide it: OFF is an error there.
  * @ds: enum smmuinv_choice, IDR5.DS
  * @msi: IDR0.MSI, which the VMM emulates
  * @sev: IDR0.SEV, which the VMM emulates
@@ -163,7 +164,7 @@ enum smmuinv_choice {
  * @eventq_bits: IDR1.EVENTQS, 1..19; 0 means 19
  * @granules: SMMUINV_GRANULE_*; 0 means all that the host has
  * @address_bits: IDR5.OAS in bits (32, 36, 40, 42, 44, 48 or 52), the guest's
- *	physical addresses; 0 means 44
+ *	physical addresses; 0 means 44. 52 needs the 64K granule or DS.
  */
 struct smmuinv_offer {
 	size_t size;

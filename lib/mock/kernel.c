@@ -134,7 +134,7 @@ static bool operands_accepted(uint8_t opcode,
 }
 
 bool smmuinv__kernel_accepts(const struct smmuinv_command *command,
-		    const struct smmuinv_features *host)
+			     const struct smmuinv_features *host)
 {
 	uint8_t opcode = smmuinv_command_opcode(command);
 	struct allowed allowed = allowed_for(opcode, host);

@@ -13,7 +13,7 @@
 
 /* Would the kernel let this command through to an SMMU with these features? */
 bool smmuinv__kernel_accepts(const struct smmuinv_command *command,
-		    const struct smmuinv_features *host);
+			     const struct smmuinv_features *host);
 
 /* Does the kernel look the command's StreamID up among the vDEVICEs? */
 bool smmuinv__kernel_resolves_vsid(const struct smmuinv_command *command);

@@ -15,7 +15,7 @@
 #define BLOCK 63
 
 /* entry_num's bound since 7.2; above 4 MiB the kernel finds no memory. */
-#define ENTRIES_MAX (1u << 19)
+#define ENTRIES_MAX         (1u << 19)
 #define ENTRIES_ALLOCATABLE (1u << 18)
 
 enum kind { KIND_VIOMMU, KIND_DEVICE, KIND_VDEVICE };
@@ -23,11 +23,11 @@ enum kind { KIND_VIOMMU, KIND_DEVICE, KIND_VDEVICE };
 struct object {
 	enum kind kind;
 	uint32_t id;
-	uint32_t users; /* objects that need this one */
-	struct object *viommu; /* a vDEVICE's */
-	struct object *device; /* a vDEVICE's */
-	uint32_t virt_id; /* a vDEVICE's */
-	struct object *vdevice; /* a device's, if it has one */
+	uint32_t users;          /* objects that need this one */
+	struct object *viommu;   /* a vDEVICE's */
+	struct object *device;   /* a vDEVICE's */
+	uint32_t virt_id;        /* a vDEVICE's */
+	struct object *vdevice;  /* a device's, if it has one */
 	struct radix by_virt_id; /* a vIOMMU's vDEVICEs */
 };
 
@@ -159,7 +159,8 @@ static int object_destroy(struct smmuinv_mock *m, uint32_t id)
 	if (object->users)
 		return -EBUSY;
 	if (object->kind == KIND_VDEVICE) {
-		smmuinv__radix_set(&object->viommu->by_virt_id, object->virt_id, NULL);
+		smmuinv__radix_set(&object->viommu->by_virt_id, object->virt_id,
+				   NULL);
 		object->viommu->users--;
 		object->device->users--;
 		object->device->vdevice = NULL;
@@ -370,8 +371,8 @@ static void execute(struct smmuinv_mock *m,
 static bool accepted(const struct smmuinv_mock *m, const struct object *viommu,
 		     const struct smmuinv_command *command)
 {
-	uint32_t vsid = (uint32_t)smmuinv_command_get(command,
-						      SMMUINV_FIELD_STREAMID);
+	uint32_t vsid =
+		(uint32_t)smmuinv_command_get(command, SMMUINV_FIELD_STREAMID);
 
 	if (!smmuinv__kernel_accepts(command, &m->host))
 		return false;
@@ -423,7 +424,8 @@ static int invalidate(struct smmuinv_mock *m, uint32_t viommu_id,
 	if (asked > ENTRIES_MAX)
 		return -EINVAL;
 	if (!viommu)
-		return smmuinv__radix_get(&m->objects, viommu_id) ? -EINVAL : -ENOENT;
+		return smmuinv__radix_get(&m->objects, viommu_id) ? -EINVAL :
+								    -ENOENT;
 	if (!asked)
 		return -EINVAL;
 	*count = asked;
