@@ -34,6 +34,15 @@ void smmuinv_backend_free(struct smmuinv_backend *backend)
 	free(backend);
 }
 
+/* A wait that is interrupted for ever is an error, not a hang. */
+#define TRIES_MAX 1000
+
+/* As for any ioctl: an interrupted call has done nothing that counts. */
+static bool worth_repeating(int rc)
+{
+	return rc == -EINTR || rc == -EAGAIN;
+}
+
 /* An answer that is neither success nor an errno is not to be believed. */
 static int answer(int rc)
 {
@@ -45,13 +54,15 @@ int smmuinv_backend_device_info(const struct smmuinv_backend *backend,
 				struct smmuinv_device_info *info)
 {
 	struct smmuinv_device_info i = { .size = sizeof(i) };
-	int rc;
+	int rc = -EINTR;
+	int tries;
 
 	if (!backend || !info || !PARAMS_WRITABLE(info))
 		return -EINVAL;
-	rc = answer(backend->ops.device_info(backend->context, dev_id, &i));
+	for (tries = 0; tries < TRIES_MAX && worth_repeating(rc); tries++)
+		rc = backend->ops.device_info(backend->context, dev_id, &i);
 	if (rc)
-		return rc;
+		return answer(rc);
 	PARAMS_STORE(info, &i);
 	return 0;
 }
@@ -60,13 +71,23 @@ int smmuinv__backend_vdevice_alloc(const struct smmuinv_backend *backend,
 				   uint32_t viommu_id, uint32_t dev_id,
 				   uint32_t vsid, uint32_t *vdevice_id)
 {
-	return answer(backend->ops.vdevice_alloc(backend->context, viommu_id,
-						 dev_id, vsid, vdevice_id));
+	int rc = -EINTR;
+	int tries;
+
+	for (tries = 0; tries < TRIES_MAX && worth_repeating(rc); tries++)
+		rc = backend->ops.vdevice_alloc(backend->context, viommu_id,
+						dev_id, vsid, vdevice_id);
+	return answer(rc);
 }
 
 int smmuinv__backend_destroy(const struct smmuinv_backend *backend, uint32_t id)
 {
-	return answer(backend->ops.destroy(backend->context, id));
+	int rc = -EINTR;
+	int tries;
+
+	for (tries = 0; tries < TRIES_MAX && worth_repeating(rc); tries++)
+		rc = backend->ops.destroy(backend->context, id);
+	return answer(rc);
 }
 
 int smmuinv__backend_invalidate(const struct smmuinv_backend *backend,
@@ -74,6 +95,15 @@ int smmuinv__backend_invalidate(const struct smmuinv_backend *backend,
 				const struct smmuinv_command *commands,
 				uint32_t *count)
 {
-	return answer(backend->ops.invalidate(backend->context, viommu_id,
-					      commands, count));
+	uint32_t asked = *count;
+	int rc = -EINTR;
+	int tries;
+
+	/* The count is written by every try, so every try starts anew. */
+	for (tries = 0; tries < TRIES_MAX && worth_repeating(rc); tries++) {
+		*count = asked;
+		rc = backend->ops.invalidate(backend->context, viommu_id,
+					     commands, count);
+	}
+	return answer(rc);
 }

@@ -158,6 +158,16 @@ static uint32_t collect(struct smmuinv_batch *batch)
 	return n;
 }
 
+/* A run of calls, and how far it has come. Indices are those of @host. */
+struct execution {
+	uint32_t done;    /* commands known to be executed, from the first */
+	uint32_t limit;   /* commands worth sending */
+	uint32_t chunk;   /* at most so many in a call */
+	uint32_t refused; /* the command that the kernel refused, or NONE */
+	int error;        /* why not all are worth sending */
+	bool atc_timed_out;
+};
+
 /*
  * How many commands of a failed call are worth believing in enough to be sent
  * again. Only a refusal (-EIO) leaves a count that means something: everything
@@ -169,44 +179,155 @@ static uint32_t accepted(int error, uint32_t asked, uint32_t count)
 	return error == -EIO && count < asked ? count : 0;
 }
 
+static bool has_atc_inv(const struct smmuinv_command *commands, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		if (smmuinv_command_opcode(&commands[i]) == SMMUINV_CMD_ATC_INV)
+			return true;
+	}
+	return false;
+}
+
+/* The kernel syncs by blocks of 63: a smaller call should not waste one. */
+static uint32_t half_of(uint32_t n)
+{
+	enum { BLOCK = 63 };
+
+	return n / 2 > BLOCK ? n / 2 / BLOCK * BLOCK : n / 2;
+}
+
+/*
+ * A failed call. For lack of memory it is tried again in smaller ones, which
+ * the kernel may have memory for; otherwise the accepted prefix is all that is
+ * still worth sending.
+ */
+static void absorb(struct execution *e, const struct smmuinv_command *commands,
+		   int rc, uint32_t asked, uint32_t count)
+{
+	if (rc == -ENOMEM && asked > 1) {
+		e->chunk = half_of(asked);
+		return;
+	}
+	e->error = rc;
+	e->limit = e->done + accepted(rc, asked, count);
+	e->refused =
+		rc == -EIO && count < asked ? e->limit : SMMUINV_INDEX_NONE;
+	e->atc_timed_out = rc == -ETIMEDOUT && has_atc_inv(commands, asked);
+}
+
 /* An answer that claims success for another number of commands is none. */
-static int invalidate(const struct smmuinv_batch *batch, uint32_t asked,
-		      uint32_t *count)
+static int invalidate(const struct smmuinv_batch *batch,
+		      const struct smmuinv_command *commands, uint32_t asked,
+		      uint32_t *count, struct batch_outcome *outcome)
 {
 	const struct smmuinv_vsmmu *v = batch->vsmmu;
 	int rc;
 
 	*count = asked;
-	rc = smmuinv__backend_invalidate(v->backend, v->viommu_id, batch->host,
+	rc = smmuinv__backend_invalidate(v->backend, v->viommu_id, commands,
 					 count);
+	outcome->ioctls++;
+	outcome->host_commands += asked;
 	if (!rc && *count != asked)
-		return -EPROTO;
+		rc = -EPROTO;
+	if (rc) {
+		outcome->host_error = rc;
+		outcome->host_count = *count;
+	}
 	return rc;
 }
 
 /*
- * Returns how many commands are known to be executed. After a failure the
- * accepted prefix is sent by itself, until a call succeeds as a whole: only
- * such a call ends in a sync that covers all its commands. Each try is shorter
- * than the one before, so there are at most as many as commands.
+ * After a refusal the accepted prefix is sent by itself, until a call succeeds
+ * as a whole: only such a call ends in a sync that covers all its commands.
+ * Every turn gets further, makes the calls smaller, or leaves fewer commands to
+ * send, so there is an end to them.
  */
-static uint32_t host_execute(struct smmuinv_batch *batch, uint32_t n,
-			     struct batch_outcome *outcome)
+static struct execution host_execute(const struct smmuinv_batch *batch,
+				     uint32_t n, struct batch_outcome *outcome)
 {
-	while (n) {
-		uint32_t count;
-		int rc = invalidate(batch, n, &count);
+	struct execution e = {
+		.limit = n,
+		.chunk = n,
+		.refused = SMMUINV_INDEX_NONE,
+	};
 
-		outcome->ioctls++;
-		outcome->host_commands += n;
-		if (!rc)
-			return n;
-		outcome->error = rc;
-		outcome->host_error = rc;
-		outcome->host_count = count;
-		n = accepted(rc, n, count);
+	while (e.done < e.limit) {
+		const struct smmuinv_command *commands = batch->host + e.done;
+		uint32_t left = e.limit - e.done;
+		uint32_t asked = left < e.chunk ? left : e.chunk;
+		uint32_t count;
+		int rc = invalidate(batch, commands, asked, &count, outcome);
+
+		if (rc)
+			absorb(&e, commands, rc, asked, count);
+		else
+			e.done += asked;
 	}
-	return 0;
+	return e;
+}
+
+/*
+ * What is left of the kernel's answer for the caller. A canonical command that
+ * names a stream is refused when its vDEVICE is gone; -ENOENT says that the
+ * vIOMMU is.
+ */
+static int error_of(const struct smmuinv_batch *batch,
+		    const struct execution *e)
+{
+	if (e->error == -EIO && e->refused == e->done &&
+	    names_stream(&batch->host[e->done]))
+		return -ENODEV;
+	return e->error;
+}
+
+/* The first guest command that is not complete after @e. */
+static void conclude(const struct smmuinv_batch *batch, uint32_t n,
+		     const struct execution *e, struct batch_outcome *outcome)
+{
+	if (e->done == n)
+		return;
+	outcome->error = error_of(batch, e);
+	outcome->cerror = e->atc_timed_out ? SMMUINV_CERROR_ATC_INV_SYNC :
+					     SMMUINV_CERROR_NONE;
+	outcome->completed = batch->origin[e->done];
+	outcome->fault_index = outcome->completed;
+}
+
+/* Of the first @n, those that the erratum asks for twice: not ATC_INV. */
+static uint32_t collect_repeated(struct smmuinv_batch *batch, uint32_t n)
+{
+	uint32_t kept = 0;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		if (smmuinv_command_opcode(&batch->host[i]) ==
+		    SMMUINV_CMD_ATC_INV)
+			continue;
+		batch->host[kept] = batch->host[i];
+		batch->origin[kept++] = batch->origin[i];
+	}
+	return kept;
+}
+
+/*
+ * With the erratum, one execution is none: what the first round has done is
+ * complete when the second has done it too.
+ */
+static void execute_rounds(struct smmuinv_batch *batch,
+			   struct batch_outcome *outcome)
+{
+	uint32_t n = collect(batch);
+	struct execution e = host_execute(batch, n, outcome);
+
+	conclude(batch, n, &e, outcome);
+	if (!batch->vsmmu->repeat)
+		return;
+	n = collect_repeated(batch, e.done);
+	e = host_execute(batch, n, outcome);
+	conclude(batch, n, &e, outcome);
 }
 
 static uint32_t count_dropped(const struct smmuinv_batch *batch, uint32_t upto)
@@ -223,35 +344,33 @@ void smmuinv__batch_execute(struct smmuinv_batch *batch,
 			    struct batch_outcome *outcome)
 {
 	struct smmuinv_streams *streams = batch->vsmmu->streams;
-	uint32_t executed;
-	uint32_t n;
 
 	*outcome = (struct batch_outcome){
 		.completed = batch->count,
 		.fault_index = SMMUINV_INDEX_NONE,
 	};
 	smmuinv__streams_hold(streams);
-	n = collect(batch);
-	executed = host_execute(batch, n, outcome);
+	execute_rounds(batch, outcome);
 	smmuinv__streams_release(streams);
-	if (executed < n) {
-		outcome->completed = batch->origin[executed];
-		outcome->fault_index = outcome->completed;
-	}
 	outcome->dropped = count_dropped(batch, outcome->completed);
 }
 
-/* Take the first @n commands out; the others are tried again. */
-static void discard(struct smmuinv_batch *batch, uint32_t n)
+void smmuinv__batch_discard(struct smmuinv_batch *batch, uint32_t n)
 {
 	batch->count -= n;
 	memmove(batch->entries, batch->entries + n,
 		batch->count * sizeof(*batch->entries));
 }
 
+void smmuinv__batch_truncate(struct smmuinv_batch *batch, uint32_t n)
+{
+	batch->count = n;
+}
+
 static void result_add(struct smmuinv_result *r, const struct batch_outcome *o)
 {
 	r->error = o->error;
+	r->cerror = o->cerror;
 	if (o->fault_index != SMMUINV_INDEX_NONE)
 		r->fault_index = r->completed + o->fault_index;
 	r->completed += o->completed;
@@ -270,7 +389,7 @@ static int flush(struct smmuinv_batch *batch, struct smmuinv_result *result)
 	struct batch_outcome outcome;
 
 	smmuinv__batch_execute(batch, &outcome);
-	discard(batch, outcome.completed);
+	smmuinv__batch_discard(batch, outcome.completed);
 	result_add(result, &outcome);
 	return outcome.error;
 }

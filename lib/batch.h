@@ -13,6 +13,7 @@
 /* What became of one execution; struct smmuinv_result explains the fields. */
 struct batch_outcome {
 	int error;
+	enum smmuinv_cerror cerror;
 	uint32_t completed;
 	uint32_t fault_index;
 	uint32_t dropped;
@@ -32,6 +33,12 @@ void smmuinv__batch_push(struct smmuinv_batch *batch,
 /* Have the host execute all; the batch stays as it is. */
 void smmuinv__batch_execute(struct smmuinv_batch *batch,
 			    struct batch_outcome *outcome);
+
+/* Take the first @n commands out. */
+void smmuinv__batch_discard(struct smmuinv_batch *batch, uint32_t n);
+
+/* Keep the first @n commands only. */
+void smmuinv__batch_truncate(struct smmuinv_batch *batch, uint32_t n);
 
 /* After smmuinv__batch_execute(): why nothing was sent for a command, or NONE.
  */

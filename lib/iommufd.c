@@ -11,9 +11,6 @@
 /* No object of the kernel's has this id: it counts from 1. */
 #define NO_ID 0u
 
-/* A wait that is interrupted for ever is an error, not a hang. */
-#define TRIES_MAX 1000
-
 /* The descriptor is the context itself: nothing to allocate, nothing to free.
  */
 static int context_fd(void *context)
@@ -26,25 +23,10 @@ static void *fd_context(int fd)
 	return (void *)(intptr_t)fd;
 }
 
-static int ioctl_once(int fd, unsigned long request, void *argument)
+/* The request is what musl's ioctl() takes as int, glibc's as unsigned long. */
+static int call(void *context, unsigned long request, void *argument)
 {
-	/* musl's ioctl() takes an int, glibc's an unsigned long. */
-	return ioctl(fd, request, argument) < 0 ? -errno : 0;
-}
-
-static bool worth_repeating(int rc)
-{
-	return rc == -EINTR || rc == -EAGAIN;
-}
-
-static int ioctl_repeated(int fd, unsigned long request, void *argument)
-{
-	int rc = -EINTR;
-	int i;
-
-	for (i = 0; i < TRIES_MAX && worth_repeating(rc); i++)
-		rc = ioctl_once(fd, request, argument);
-	return rc;
+	return ioctl(context_fd(context), request, argument) < 0 ? -errno : 0;
 }
 
 static int iommufd_device_info(void *context, uint32_t dev_id,
@@ -58,7 +40,7 @@ static int iommufd_device_info(void *context, uint32_t dev_id,
 	};
 	int rc;
 
-	rc = ioctl_repeated(context_fd(context), UAPI_IOMMU_GET_HW_INFO, &ask);
+	rc = call(context, UAPI_IOMMU_GET_HW_INFO, &ask);
 	if (rc)
 		return rc;
 	if (ask.out_data_type != UAPI_IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
@@ -80,8 +62,7 @@ static int iommufd_vdevice_alloc(void *context, uint32_t viommu_id,
 	};
 	int rc;
 
-	rc = ioctl_repeated(context_fd(context), UAPI_IOMMU_VDEVICE_ALLOC,
-			    &alloc);
+	rc = call(context, UAPI_IOMMU_VDEVICE_ALLOC, &alloc);
 	if (rc)
 		return rc;
 	*vdevice_id = alloc.out_vdevice_id;
@@ -95,32 +76,23 @@ static int iommufd_destroy(void *context, uint32_t id)
 		.id = id,
 	};
 
-	return ioctl_repeated(context_fd(context), UAPI_IOMMU_DESTROY,
-			      &destroy);
+	return call(context, UAPI_IOMMU_DESTROY, &destroy);
 }
 
 static int iommufd_invalidate(void *context, uint32_t viommu_id,
 			      const struct smmuinv_command *commands,
 			      uint32_t *count)
 {
-	struct uapi_iommu_hwpt_invalidate invalidate;
-	int rc = -EINTR;
-	int i;
+	struct uapi_iommu_hwpt_invalidate invalidate = {
+		.size = sizeof(invalidate),
+		.hwpt_id = viommu_id,
+		.data_uptr = (uintptr_t)commands,
+		.data_type = UAPI_IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+		.entry_len = sizeof(*commands),
+		.entry_num = *count,
+	};
+	int rc = call(context, UAPI_IOMMU_HWPT_INVALIDATE, &invalidate);
 
-	/* The kernel writes entry_num, so every try starts anew. */
-	for (i = 0; i < TRIES_MAX && worth_repeating(rc); i++) {
-		invalidate = (struct uapi_iommu_hwpt_invalidate){
-			.size = sizeof(invalidate),
-			.hwpt_id = viommu_id,
-			.data_uptr = (uintptr_t)commands,
-			.data_type =
-				UAPI_IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
-			.entry_len = sizeof(*commands),
-			.entry_num = *count,
-		};
-		rc = ioctl_once(context_fd(context), UAPI_IOMMU_HWPT_INVALIDATE,
-				&invalidate);
-	}
 	*count = invalidate.entry_num;
 	return rc;
 }

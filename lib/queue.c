@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "batch.h"
 #include "command.h"
@@ -11,13 +12,24 @@
 
 #define WINDOW_DEFAULT 4096
 
+/* A command of the guest's, and where it stood. */
+struct written {
+	struct smmuinv_command command;
+	uint32_t index;
+};
+
 struct smmuinv_queue {
 	struct smmuinv_vsmmu *vsmmu;
 	struct smmuinv_queue_ops ops;
 	void *opaque;
 	struct smmuinv_batch *batch;
-	/* As the guest wrote them, for ops.seen; NULL without it. */
-	struct smmuinv_command *raw;
+	/* What is in the batch, as the guest wrote it, for ops.seen. */
+	struct written *written; /* NULL without it */
+	/*
+	 * So many of the batch's commands are consumed already: they lie before
+	 * a CMD_SYNC that could not complete them, and go with its next try.
+	 */
+	uint32_t carried;
 	bool consuming;
 };
 
@@ -53,8 +65,8 @@ int smmuinv_queue_new(struct smmuinv_vsmmu *vsmmu,
 	if (rc)
 		goto free_queue;
 	if (ops.seen) {
-		q->raw = calloc(window, sizeof(*q->raw));
-		if (!q->raw) {
+		q->written = calloc(window, sizeof(*q->written));
+		if (!q->written) {
 			rc = -ENOMEM;
 			goto free_queue;
 		}
@@ -71,7 +83,7 @@ void smmuinv_queue_free(struct smmuinv_queue *queue)
 {
 	if (!queue)
 		return;
-	free(queue->raw);
+	free(queue->written);
 	smmuinv_batch_free(queue->batch);
 	free(queue);
 }
@@ -130,33 +142,83 @@ static void seen_batch(const struct run *run, uint32_t completed)
 	for (i = 0; i < completed; i++) {
 		enum smmuinv_rule rule = smmuinv__batch_rule(q->batch, i);
 
-		seen(run, run->consumed + i, &q->raw[i],
-		     rule == SMMUINV_RULE_NONE ? SMMUINV_FATE_FORWARDED :
-						 SMMUINV_FATE_DROPPED,
-		     rule);
+		q->ops.seen(q->opaque, q->written[i].index,
+			    &q->written[i].command,
+			    rule == SMMUINV_RULE_NONE ? SMMUINV_FATE_FORWARDED :
+							SMMUINV_FATE_DROPPED,
+			    rule);
 	}
+}
+
+static void account(struct smmuinv_progress *p,
+		    const struct batch_outcome *outcome)
+{
+	p->forwarded += outcome->completed - outcome->dropped;
+	p->dropped += outcome->dropped;
+	p->host_commands += outcome->host_commands;
+	p->ioctls += outcome->ioctls;
+	if (!outcome->host_error)
+		return;
+	p->host_error = outcome->host_error;
+	p->host_count = outcome->host_count;
+}
+
+/* The first @n commands of the batch are complete. */
+static void complete(struct run *run, uint32_t n)
+{
+	struct smmuinv_queue *q = run->queue;
+	uint32_t carried = n < q->carried ? n : q->carried;
+
+	seen_batch(run, n);
+	smmuinv__batch_discard(q->batch, n);
+	if (q->written)
+		memmove(q->written, q->written + n,
+			smmuinv_batch_count(q->batch) * sizeof(*q->written));
+	q->carried -= carried;
+	run->consumed += n - carried;
+}
+
+/*
+ * 7.1: the CMD_SYNC stays, and everything before it is consumed. A guest may
+ * never see it complete, but will try it again; what it stands for must then
+ * be done.
+ */
+static void carry(struct run *run)
+{
+	struct smmuinv_queue *q = run->queue;
+
+	run->consumed += smmuinv_batch_count(q->batch) - q->carried;
+	q->carried = smmuinv_batch_count(q->batch);
 }
 
 /* Bring everything that was read so far to completion. */
 static int flush(struct run *run)
 {
-	struct smmuinv_progress *p = run->progress;
 	struct batch_outcome outcome;
 
 	smmuinv__batch_execute(run->queue->batch, &outcome);
-	seen_batch(run, outcome.completed);
+	account(run->progress, &outcome);
+	complete(run, outcome.completed);
 	/* What is not complete is read again: it was not consumed. */
-	smmuinv_batch_clear(run->queue->batch);
-	run->consumed += outcome.completed;
-	p->forwarded += outcome.completed - outcome.dropped;
-	p->dropped += outcome.dropped;
-	p->host_commands += outcome.host_commands;
-	p->ioctls += outcome.ioctls;
-	if (outcome.host_error) {
-		p->host_error = outcome.host_error;
-		p->host_count = outcome.host_count;
-	}
+	smmuinv__batch_truncate(run->queue->batch, run->queue->carried);
 	return outcome.error;
+}
+
+/* The same for a CMD_SYNC; 1 if it must stay where it is. */
+static int flush_for_sync(struct run *run)
+{
+	struct batch_outcome outcome;
+
+	smmuinv__batch_execute(run->queue->batch, &outcome);
+	account(run->progress, &outcome);
+	complete(run, outcome.completed);
+	if (outcome.cerror != SMMUINV_CERROR_ATC_INV_SYNC) {
+		smmuinv__batch_truncate(run->queue->batch, run->queue->carried);
+		return outcome.error;
+	}
+	carry(run);
+	run->progress->cerror = outcome.cerror;
+	return 1;
 }
 
 /* Stop at the command after everything that is complete (7.1). */
@@ -289,7 +351,10 @@ static int hand_over(struct run *run, const struct smmuinv_command *raw,
 	if (!offered(run->queue, &found->command))
 		return stop_illegal(run, raw, SMMUINV_RULE_NOT_OFFERED,
 				    SMMUINV_FIELD_OPCODE);
-	rc = flush(run);
+	if (smmuinv_command_opcode(&found->command) == SMMUINV_CMD_SYNC)
+		rc = flush_for_sync(run);
+	else
+		rc = flush(run);
 	if (rc)
 		return rc;
 	rc = call_vmm(run->queue, &found->command);
@@ -301,13 +366,22 @@ static int hand_over(struct run *run, const struct smmuinv_command *raw,
 	return 0;
 }
 
-static int hold_back(struct run *run, const struct smmuinv_command *raw,
+static int hold_back(struct run *run, uint32_t n,
+		     const struct smmuinv_command *raw,
 		     const struct check_found *found)
 {
 	struct smmuinv_queue *q = run->queue;
 
-	if (q->raw)
-		q->raw[smmuinv_batch_count(q->batch)] = *raw;
+	/* Carried commands may fill the batch by themselves. */
+	if (smmuinv__batch_is_full(q->batch)) {
+		int rc = flush(run);
+
+		if (rc)
+			return rc;
+	}
+	if (q->written)
+		q->written[smmuinv_batch_count(q->batch)] =
+			(struct written){ *raw, index_at(run, n) };
 	smmuinv__batch_push(q->batch, &found->command, found->rule);
 	return smmuinv__batch_is_full(q->batch) ? flush(run) : 0;
 }
@@ -336,7 +410,7 @@ static int step(struct run *run, uint32_t n)
 	switch (verdict) {
 	case SMMUINV_FORWARD:
 	case SMMUINV_IGNORE:
-		return hold_back(run, &raw, &found);
+		return hold_back(run, n, &raw, &found);
 	case SMMUINV_VMM:
 		return hand_over(run, &raw, &found);
 	case SMMUINV_ILLEGAL:
@@ -356,6 +430,12 @@ static int consume(struct run *run)
 	if (rc)
 		return rc;
 	return flush(run);
+}
+
+void smmuinv_queue_reset(struct smmuinv_queue *queue)
+{
+	smmuinv_batch_clear(queue->batch);
+	queue->carried = 0;
 }
 
 static bool ring_valid(const struct smmuinv_ring *ring)

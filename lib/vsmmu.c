@@ -6,6 +6,18 @@
 
 #include "params.h"
 
+static bool repeats(const struct smmuinv_vsmmu_params *p)
+{
+	switch (p->repeat) {
+	case SMMUINV_REPEAT_ALWAYS:
+		return true;
+	case SMMUINV_REPEAT_NEVER:
+		return false;
+	default:
+		return p->hw_flags & SMMUINV_HW_INFO_REPEAT;
+	}
+}
+
 int smmuinv_vsmmu_new(const struct smmuinv_vsmmu_params *params,
 		      struct smmuinv_vsmmu **vsmmu)
 {
@@ -14,7 +26,8 @@ int smmuinv_vsmmu_new(const struct smmuinv_vsmmu_params *params,
 	int rc;
 
 	if (!vsmmu || !PARAMS_COPY(&p, params) || !p.backend ||
-	    (p.check_flags & ~SMMUINV_CHECK_STRICT))
+	    (p.check_flags & ~SMMUINV_CHECK_STRICT) ||
+	    p.repeat > SMMUINV_REPEAT_NEVER)
 		return -EINVAL;
 	rc = smmuinv_features_compatible(&p.guest, &p.host, NULL);
 	if (rc)
@@ -24,6 +37,7 @@ int smmuinv_vsmmu_new(const struct smmuinv_vsmmu_params *params,
 		return -ENOMEM;
 	v->backend = p.backend;
 	v->viommu_id = p.viommu_id;
+	v->repeat = repeats(&p);
 	v->guest = p.guest;
 	smmuinv__check_compile(&v->check, &p.guest, &p.host, p.check_flags);
 	rc = smmuinv_streams_new(p.backend, &v->streams);

@@ -5,6 +5,7 @@
 #ifndef SMMUINV_LIB_VSMMU_H
 #define SMMUINV_LIB_VSMMU_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <smmuinv/vsmmu.h>
@@ -16,6 +17,7 @@ struct smmuinv_vsmmu {
 	struct smmuinv_backend *backend;
 	struct smmuinv_streams *streams;
 	uint32_t viommu_id;
+	bool repeat; /* the erratum: TLBI and CFGI are executed twice */
 	struct smmuinv_features guest;
 	struct check_table check;
 };

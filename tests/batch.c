@@ -221,7 +221,7 @@ static void a_refused_command_never_hides_an_unsent_one(void **state)
 				add(b->batch,
 				    i == bad ? cfgi_cd(0x20) :
 					       tlbi_va((uint64_t)i << 12));
-			result = flush(b->batch, -EIO);
+			result = flush(b->batch, -ENODEV);
 			assert_int_equal(result.completed, bad);
 			assert_int_equal(result.fault_index, bad);
 			assert_int_equal(result.cerror, SMMUINV_CERROR_NONE);
@@ -260,7 +260,7 @@ static void dropped_commands_before_a_refused_one_are_complete(void **state)
 	add(b->batch, cfgi_cd(FIXTURE_VSID)); /* will be refused */
 	add(b->batch, tlbi_va(0x2000));
 	fixture_lose_vdevice(&b->f, FIXTURE_VSID);
-	result = flush(b->batch, -EIO);
+	result = flush(b->batch, -ENODEV);
 	assert_int_equal(result.completed, 2);
 	assert_int_equal(result.sent, 1);
 	assert_int_equal(result.dropped, 1);
@@ -270,7 +270,7 @@ static void dropped_commands_before_a_refused_one_are_complete(void **state)
 
 static void without_a_refusal_the_kernels_count_is_not_believed(void **state)
 {
-	const int errors[] = { -ETIMEDOUT, -ENOMEM, -EFAULT, -EINVAL, -ENOENT,
+	const int errors[] = { -ETIMEDOUT, -EFAULT,	 -EINVAL, -ENOENT,
 			       -EOPNOTSUPP, -ENOTTY };
 	struct batch_fixture *b = *state;
 	uint32_t e, count, i;
@@ -354,6 +354,248 @@ static void a_prefix_that_fails_too_is_shortened_until_it_succeeds(void **state)
 	assert_int_equal(result.fault_index, 0);
 }
 
+/* The sizes in which a full batch is tried, one after the other. */
+static const uint32_t smaller[] = { MANY, 63, 31, 15, 7, 3, 1 };
+
+#define SMALLER (sizeof(smaller) / sizeof(smaller[0]))
+
+static void without_memory_the_kernel_is_asked_in_smaller_calls(void **state)
+{
+	struct batch_fixture *b = *state;
+	uint32_t refusals, i;
+
+	for (refusals = 1; refusals < SMALLER; refusals++) {
+		struct smmuinv_result result;
+
+		for (i = 0; i < MANY; i++)
+			add(b->batch, tlbi_va((uint64_t)i << 12));
+		for (i = 0; i < refusals; i++)
+			inject(&b->f, -ENOMEM, 0, SMMUINV_MOCK_COUNT_AS_GIVEN);
+		smmuinv_mock_forget(b->f.mock);
+		result = flush(b->batch, 0);
+		assert_int_equal(result.completed, MANY);
+		assert_int_equal(result.fault_index, SMMUINV_INDEX_NONE);
+		assert_int_equal(result.host_error, -ENOMEM);
+		assert_int_equal(result.host_count, smaller[refusals - 1]);
+		assert_int_equal(result.ioctls,
+				 refusals + (MANY + smaller[refusals] - 1) /
+						    smaller[refusals]);
+		assert_int_equal(smmuinv_mock_executed(b->f.mock, NULL), MANY);
+	}
+}
+
+static void enomem_for_a_single_command_is_the_callers(void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_result result;
+	uint32_t i;
+
+	for (i = 0; i < MANY; i++)
+		add(b->batch, tlbi_va((uint64_t)i << 12));
+	for (i = 0; i < SMALLER; i++)
+		inject(&b->f, -ENOMEM, 0, SMMUINV_MOCK_COUNT_AS_GIVEN);
+	result = flush(b->batch, -ENOMEM);
+	assert_int_equal(result.completed, 0);
+	assert_int_equal(result.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(result.ioctls, SMALLER);
+	assert_int_equal(flush(b->batch, 0).completed, MANY);
+}
+
+static void enomem_after_a_refusal_still_completes_the_prefix(void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_result result;
+	uint32_t i;
+
+	for (i = 0; i < 10; i++)
+		add(b->batch, tlbi_va((uint64_t)i << 12));
+	inject(&b->f, -EIO, 0, 8);
+	inject(&b->f, -ENOMEM, 0, SMMUINV_MOCK_COUNT_AS_GIVEN);
+	result = flush(b->batch, -EIO);
+	assert_int_equal(result.completed, 8);
+	assert_int_equal(result.fault_index, 8);
+	assert_int_equal(result.ioctls, 4);
+	assert_int_equal(smmuinv_mock_executed(b->f.mock, NULL), 8);
+}
+
+static void interrupted_calls_are_repeated_and_not_reported(void **state)
+{
+	const int errors[] = { -EINTR, -EAGAIN };
+	struct batch_fixture *b = *state;
+	uint32_t e;
+
+	for (e = 0; e < 2; e++) {
+		struct smmuinv_result result;
+
+		add(b->batch, tlbi_va(0x1000));
+		add(b->batch, tlbi_va(0x2000));
+		inject(&b->f, errors[e], 1, 0);
+		inject(&b->f, errors[e], 0, 2);
+		result = flush(b->batch, 0);
+		assert_int_equal(result.completed, 2);
+		assert_int_equal(result.host_error, 0);
+	}
+}
+
+static void a_device_that_is_gone_is_enodev_and_a_viommu_enoent(void **state)
+{
+	struct batch_fixture *b = *state;
+
+	add(b->batch, cfgi_cd(FIXTURE_VSID));
+	fixture_lose_vdevice(&b->f, FIXTURE_VSID);
+	assert_int_equal(flush(b->batch, -ENODEV).host_error, -EIO);
+	(void)smmuinv_vsmmu_remove_stream(b->f.vsmmu, FIXTURE_VSID);
+	assert_int_equal(flush(b->batch, 0).dropped, 1);
+
+	add(b->batch, tlbi_va(0));
+	assert_int_equal(smmuinv_mock_destroy(b->f.mock, b->f.viommu), 0);
+	assert_int_equal(flush(b->batch, -ENOENT).completed, 0);
+}
+
+static void a_refusal_without_a_stream_stays_eio(void **state)
+{
+	struct batch_fixture *b = *state;
+
+	add(b->batch, tlbi_va(0));
+	add(b->batch, cfgi_cd(FIXTURE_VSID));
+	inject(&b->f, -EIO, 0, 0);
+	assert_int_equal(flush(b->batch, -EIO).fault_index, 0);
+	/* An impossible count names no command. */
+	smmuinv_batch_clear(b->batch);
+	add(b->batch, cfgi_cd(FIXTURE_VSID));
+	inject(&b->f, -EIO, 0, 7);
+	assert_int_equal(flush(b->batch, -EIO).fault_index, 0);
+}
+
+static struct smmuinv_command atc_inv(void)
+{
+	return raw((uint64_t)FIXTURE_VSID << 32 | SMMUINV_CMD_ATC_INV,
+		   SMMUINV_ATC_SIZE_ALL);
+}
+
+static void a_timeout_after_atc_inv_may_be_shown_to_the_guest(void **state)
+{
+	struct batch_fixture *b = *state;
+
+	add(b->batch, tlbi_va(0));
+	add(b->batch, atc_inv());
+	inject(&b->f, -ETIMEDOUT, 1, 1);
+	assert_int_equal(flush(b->batch, -ETIMEDOUT).cerror,
+			 SMMUINV_CERROR_ATC_INV_SYNC);
+	assert_int_equal(flush(b->batch, 0).completed, 2);
+	add(b->batch, tlbi_va(0));
+	inject(&b->f, -ETIMEDOUT, 0, 0);
+	assert_int_equal(flush(b->batch, -ETIMEDOUT).cerror,
+			 SMMUINV_CERROR_NONE);
+	smmuinv_batch_clear(b->batch);
+}
+
+/* Another virtual SMMU over the same vIOMMU, with a policy for the erratum. */
+static void open_with_repeat(struct batch_fixture *b, uint32_t hw_flags,
+			     uint32_t repeat, struct smmuinv_vsmmu **vsmmu,
+			     struct smmuinv_batch **batch)
+{
+	struct smmuinv_vsmmu_params params = {
+		.size = sizeof(params),
+		.backend = b->f.backend,
+		.viommu_id = b->f.viommu,
+		.guest = everything,
+		.host = everything,
+		.hw_flags = hw_flags,
+		.repeat = repeat,
+	};
+
+	assert_int_equal(smmuinv_vsmmu_new(&params, vsmmu), 0);
+	assert_int_equal(smmuinv_vsmmu_add_stream(
+				 *vsmmu, fixture_add_device(&b->f), 0x20),
+			 0);
+	assert_int_equal(smmuinv_batch_new(*vsmmu, MANY, batch), 0);
+}
+
+static void the_erratum_is_repeated_for_by_flag_and_by_policy(void **state)
+{
+	const struct {
+		uint32_t hw_flags;
+		uint32_t repeat;
+		uint32_t ioctls;
+	} cases[] = {
+		{ 0, SMMUINV_REPEAT_AS_HOST, 1 },
+		{ SMMUINV_HW_INFO_REPEAT, SMMUINV_REPEAT_AS_HOST, 2 },
+		{ 0xfffffffe, SMMUINV_REPEAT_AS_HOST, 1 },
+		{ 0, SMMUINV_REPEAT_ALWAYS, 2 },
+		{ SMMUINV_HW_INFO_REPEAT, SMMUINV_REPEAT_NEVER, 1 },
+	};
+	struct batch_fixture *b = *state;
+	uint32_t c;
+
+	for (c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+		struct smmuinv_command tlbi = tlbi_va(0x1000);
+		struct smmuinv_command cd = cfgi_cd(0x20);
+		struct smmuinv_command atc =
+			raw((uint64_t)0x20 << 32 | SMMUINV_CMD_ATC_INV, 0);
+		struct smmuinv_result result;
+		struct smmuinv_batch *batch;
+		struct smmuinv_vsmmu *vsmmu;
+
+		open_with_repeat(b, cases[c].hw_flags, cases[c].repeat, &vsmmu,
+				 &batch);
+		smmuinv_mock_forget(b->f.mock);
+		add(batch, atc);
+		add(batch, tlbi);
+		add(batch, cd);
+		result = flush(batch, 0);
+		assert_int_equal(result.ioctls, cases[c].ioctls);
+		assert_int_equal(result.completed, 3);
+		assert_int_equal(times_executed(&b->f, &tlbi), cases[c].ioctls);
+		assert_int_equal(times_executed(&b->f, &cd), cases[c].ioctls);
+		assert_int_equal(times_executed(&b->f, &atc), 1);
+		/* ATC_INV alone is not concerned. */
+		add(batch, atc);
+		assert_int_equal(flush(batch, 0).ioctls, 1);
+		smmuinv_batch_free(batch);
+		smmuinv_vsmmu_free(vsmmu);
+	}
+}
+
+static void with_the_erratum_one_execution_is_not_complete(void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_mock_fault second = {
+		.size = sizeof(second),
+		.pass = 1,
+		.error = -EIO,
+	};
+	struct smmuinv_result result;
+	struct smmuinv_batch *batch;
+	struct smmuinv_vsmmu *vsmmu;
+	uint32_t fails, i;
+
+	open_with_repeat(b, 0, SMMUINV_REPEAT_ALWAYS, &vsmmu, &batch);
+	/* The second round fails at each of its commands; [0] is no ATC_INV. */
+	for (fails = 0; fails < 4; fails++) {
+		add(batch, tlbi_va(0x1000));
+		add(batch, raw((uint64_t)0x20 << 32 | SMMUINV_CMD_ATC_INV, 0));
+		for (i = 0; i < 3; i++)
+			add(batch, tlbi_va((uint64_t)(i + 2) << 12));
+		second.count = fails;
+		assert_int_equal(smmuinv_mock_inject(b->f.mock, &second), 0);
+		result = flush(batch, -EIO);
+		assert_int_equal(result.completed, fails ? fails + 1 : 0);
+		assert_int_equal(flush(batch, 0).completed,
+				 5 - result.completed);
+	}
+	/* A prefix that the first round accepted is repeated as well. */
+	add(batch, tlbi_va(0x1000));
+	add(batch, tlbi_va(0x2000));
+	smmuinv_mock_forget(b->f.mock);
+	inject(&b->f, -EIO, 0, 1);
+	result = flush(batch, -EIO);
+	assert_int_equal(result.completed, 1);
+	assert_int_equal(smmuinv_mock_executed(b->f.mock, NULL), 2);
+	smmuinv_batch_free(batch);
+	smmuinv_vsmmu_free(vsmmu);
+}
+
 static void a_whole_array_goes_down_in_full_batches(void **state)
 {
 	enum { COUNT = 3 * MANY + 7 };
@@ -423,9 +665,9 @@ static void a_host_failure_in_an_array_is_no_cerror_even_before_an_illegal_one(
 	struct smmuinv_command commands[3] = { tlbi_va(0), tlbi_va(1 << 12),
 					       raw(0xff, 0) };
 
-	inject(&b->f, -ENOMEM, 0, SMMUINV_MOCK_COUNT_AS_GIVEN);
+	inject(&b->f, -EFAULT, 0, 3);
 	assert_int_equal(smmuinv_batch_submit(b->batch, commands, 3, &result),
-			 -ENOMEM);
+			 -EFAULT);
 	assert_int_equal(result.completed, 0);
 	assert_int_equal(result.cerror, SMMUINV_CERROR_NONE);
 	assert_int_equal(smmuinv_batch_count(b->batch), 0);
@@ -534,6 +776,15 @@ int main(void)
 		TEST(success_for_another_number_of_commands_is_eproto),
 		TEST(a_refusal_with_an_impossible_count_is_nothing_done),
 		TEST(a_prefix_that_fails_too_is_shortened_until_it_succeeds),
+		TEST(without_memory_the_kernel_is_asked_in_smaller_calls),
+		TEST(enomem_for_a_single_command_is_the_callers),
+		TEST(enomem_after_a_refusal_still_completes_the_prefix),
+		TEST(interrupted_calls_are_repeated_and_not_reported),
+		TEST(a_device_that_is_gone_is_enodev_and_a_viommu_enoent),
+		TEST(a_refusal_without_a_stream_stays_eio),
+		TEST(a_timeout_after_atc_inv_may_be_shown_to_the_guest),
+		TEST(the_erratum_is_repeated_for_by_flag_and_by_policy),
+		TEST(with_the_erratum_one_execution_is_not_complete),
 		TEST(a_whole_array_goes_down_in_full_batches),
 		TEST(an_array_stops_at_an_illegal_command_with_the_rest_before_done),
 		TEST(an_array_stops_at_a_command_of_the_vmms_without_cerror),

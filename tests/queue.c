@@ -459,7 +459,7 @@ static void an_unreadable_command_is_cerror_abt_exactly_there(void **state)
 /* A host failure is not the guest's fault. */
 static void a_host_failure_is_an_errno_and_the_queue_can_be_retried(void **state)
 {
-	const int errors[] = { -EIO, -ETIMEDOUT, -ENOMEM, -ENOENT, -EFAULT };
+	const int errors[] = { -EIO, -ETIMEDOUT, -ENOENT, -EFAULT };
 	struct vmm *vmm = *state;
 	uint32_t e, i;
 
@@ -508,14 +508,155 @@ static void a_host_failure_comes_before_what_stops_the_queue_later(void **state)
 		write_command(vmm, tlbi_va(0x1000));
 		vmm->unreadable = i == 3 ? (int)(vmm->prod % SIZE) : -1;
 		write_command(vmm, i < 3 ? stops[i] : tlbi_va(0));
-		inject(&vmm->f, -ENOMEM, 0, SMMUINV_MOCK_COUNT_AS_GIVEN);
-		assert_int_equal(consume(vmm), -ENOMEM);
+		inject(&vmm->f, -EFAULT, 0, 0);
+		assert_int_equal(consume(vmm), -EFAULT);
 		assert_int_equal(vmm->progress.consumed, 0);
 		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
 		assert_int_equal(vmm->call_count, 0);
 		assert_int_equal(vmm->seen_count, 0);
 		vmm->prod = vmm->cons;
 	}
+}
+
+static struct smmuinv_command atc_inv(void)
+{
+	return raw((uint64_t)FIXTURE_VSID << 32 | SMMUINV_CMD_ATC_INV,
+		   SMMUINV_ATC_SIZE_ALL);
+}
+
+/* 7.1: CERROR_ATC_INV_SYNC: RD at the CMD_SYNC, no completion signalled. */
+static void an_atc_timeout_stops_the_queue_at_its_sync(void **state)
+{
+	struct vmm *vmm = *state;
+	uint32_t tries;
+
+	write_command(vmm, tlbi_va(0x1000));
+	write_command(vmm, atc_inv());
+	write_command(vmm, cmd_sync());
+	write_command(vmm, tlbi_va(0x2000));
+	inject(&vmm->f, -ETIMEDOUT, 0, 1);
+	assert_int_equal(consume(vmm), 2);
+	assert_int_equal(vmm->cons, 2);
+	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_ATC_INV_SYNC);
+	assert_int_equal(vmm->progress.host_error, -ETIMEDOUT);
+	assert_int_equal(vmm->progress.forwarded, 0);
+	assert_int_equal(vmm->call_count, 0);
+	assert_int_equal(vmm->seen_count, 0);
+
+	/* The guest tries the CMD_SYNC again, once more in vain. */
+	for (tries = 0; tries < 3; tries++) {
+		inject(&vmm->f, -ETIMEDOUT, 0, 1);
+		assert_int_equal(consume(vmm), 0);
+		assert_int_equal(vmm->cons, 2);
+		assert_int_equal(vmm->progress.cerror,
+				 SMMUINV_CERROR_ATC_INV_SYNC);
+	}
+
+	/* What lies before it is not lost: it completes with the CMD_SYNC. */
+	assert_int_equal(consume(vmm), 2);
+	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(vmm->progress.forwarded, 3);
+	assert_int_equal(executed(vmm), 3);
+	assert_int_equal(vmm->call_count, 1);
+	assert_int_equal(vmm->calls[0].executed, 2);
+	assert_int_equal(vmm->seen_count, 4);
+	assert_int_equal(vmm->seen[0].index, 0);
+	assert_int_equal(vmm->seen[1].index, 1);
+	assert_int_equal(vmm->seen[2].fate, SMMUINV_FATE_VMM);
+}
+
+static void what_a_guest_overwrites_after_an_atc_timeout_is_still_done(
+	void **state)
+{
+	struct vmm *vmm = *state;
+	struct smmuinv_command lost = tlbi_va(0x1000);
+
+	write_command(vmm, lost);
+	write_command(vmm, atc_inv());
+	write_command(vmm, cmd_sync());
+	inject(&vmm->f, -ETIMEDOUT, 0, 1);
+	assert_int_equal(consume(vmm), 2);
+	/* The entries are the guest's again, and it uses them. */
+	vmm->ring[0] = vmm->ring[1] = cmd_sync();
+	assert_int_equal(consume(vmm), 1);
+	assert_int_equal(times_executed(&vmm->f, &lost), 1);
+}
+
+static void a_timeout_away_from_a_sync_is_an_errno(void **state)
+{
+	struct vmm *vmm = *state;
+
+	write_command(vmm, tlbi_va(0x1000));
+	write_command(vmm, atc_inv());
+	inject(&vmm->f, -ETIMEDOUT, 0, 1);
+	assert_int_equal(consume(vmm), -ETIMEDOUT);
+	assert_int_equal(vmm->cons, 0);
+	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
+	write_command(vmm, cmd_sync());
+	assert_int_equal(consume(vmm), 3);
+}
+
+static void carried_commands_leave_room_for_others_even_in_a_small_window(
+	void **state)
+{
+	uint32_t window, i;
+
+	(void)state;
+	for (window = 3; window < 6; window++) {
+		struct vmm vmm;
+
+		vmm_open(&vmm, &all_ops, &everything, window);
+		write_command(&vmm, tlbi_va(0x1000));
+		write_command(&vmm, atc_inv());
+		write_command(&vmm, cmd_sync());
+		inject(&vmm.f, -ETIMEDOUT, 0, 0);
+		assert_int_equal(consume(&vmm), 2);
+		/* Instead of the CMD_SYNC the guest now has other commands. */
+		vmm.prod = vmm.cons;
+		for (i = 0; i < 6; i++)
+			write_command(&vmm, tlbi_va((uint64_t)(i + 2) << 12));
+		inject(&vmm.f, -EFAULT, 0, 0);
+		assert_int_equal(consume(&vmm), -EFAULT);
+		assert_int_equal(vmm.progress.consumed, 0);
+		assert_int_equal(consume(&vmm), 6);
+		assert_int_equal(executed(&vmm), 8);
+		assert_int_equal(vmm.seen_count, 8);
+		vmm_close(&vmm);
+	}
+}
+
+/* A partly executed carry: only what is left of it is sent again. */
+static void carried_commands_that_are_done_are_not_repeated(void **state)
+{
+	struct vmm *vmm = *state;
+
+	write_command(vmm, tlbi_va(0x1000));
+	write_command(vmm, atc_inv());
+	write_command(vmm, cmd_sync());
+	inject(&vmm->f, -ETIMEDOUT, 0, 1);
+	assert_int_equal(consume(vmm), 2);
+	inject(&vmm->f, -EIO, 0, 1);
+	assert_int_equal(consume(vmm), -ENODEV);
+	assert_int_equal(vmm->progress.consumed, 0);
+	assert_int_equal(vmm->progress.forwarded, 1);
+	assert_int_equal(executed(vmm), 1);
+	assert_int_equal(consume(vmm), 1);
+	assert_int_equal(vmm->progress.forwarded, 1);
+	assert_int_equal(executed(vmm), 2);
+}
+
+static void a_reset_forgets_what_was_carried(void **state)
+{
+	struct vmm *vmm = *state;
+
+	write_command(vmm, atc_inv());
+	write_command(vmm, cmd_sync());
+	inject(&vmm->f, -ETIMEDOUT, 0, 0);
+	assert_int_equal(consume(vmm), 1);
+	smmuinv_queue_reset(vmm->queue);
+	assert_int_equal(consume(vmm), 1);
+	assert_int_equal(vmm->progress.forwarded, 0);
+	assert_int_equal(executed(vmm), 0);
 }
 
 static void a_failed_callback_is_presented_again(void **state)
@@ -889,6 +1030,13 @@ int main(void)
 		TEST(an_unreadable_command_is_cerror_abt_exactly_there),
 		TEST(a_host_failure_is_an_errno_and_the_queue_can_be_retried),
 		TEST(a_host_failure_comes_before_what_stops_the_queue_later),
+		TEST(an_atc_timeout_stops_the_queue_at_its_sync),
+		TEST(what_a_guest_overwrites_after_an_atc_timeout_is_still_done),
+		TEST(a_timeout_away_from_a_sync_is_an_errno),
+		cmocka_unit_test(
+			carried_commands_leave_room_for_others_even_in_a_small_window),
+		TEST(carried_commands_that_are_done_are_not_repeated),
+		TEST(a_reset_forgets_what_was_carried),
 		TEST(a_failed_callback_is_presented_again),
 		TEST(prefetches_need_nothing),
 		TEST(a_bogus_streamid_is_complete_and_reaches_no_device),

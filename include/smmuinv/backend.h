@@ -47,7 +47,9 @@ struct smmuinv_device_info {
  * @invalidate: as IOMMU_HWPT_INVALIDATE on a vIOMMU: @count commands in, the
  *	number that the executor says it has executed out
  *
- * All return 0 or a negative errno, and may be called from several threads.
+ * All return 0 or a negative errno, and may be called from several threads. One
+ * that answers -EINTR or -EAGAIN is called again, up to 1000 times, and then the
+ * answer is an error like any other.
  */
 struct smmuinv_backend_ops {
 	size_t size;

@@ -39,8 +39,10 @@ struct smmuinv_batch;
  *	from there is always safe: every command is idempotent.
  * @fault_index: the guest command at which it went wrong, or
  *	SMMUINV_INDEX_NONE. It is not below @completed.
- * @cerror: what to show the guest at @fault_index, enum smmuinv_cerror. A host
- *	failure (@error) never shows as one.
+ * @cerror: what to show the guest, enum smmuinv_cerror: CERROR_ILL at
+ *	@fault_index, or with -ETIMEDOUT after ATC_INVs CERROR_ATC_INV_SYNC at its
+ *	CMD_SYNC (flush again when it tries the CMD_SYNC again). No other host
+ *	failure shows as one.
  * @rule: why, enum smmuinv_rule
  * @field: the field at fault, enum smmuinv_field
  * @sent: of @completed, how many went to the host
@@ -136,10 +138,15 @@ SMMUINV_API void smmuinv_batch_clear(struct smmuinv_batch *batch);
  * sent to the hardware; the library sends those again before it counts them in
  * result.completed.
  *
- * Return: 0; a negative errno of the kernel's: -EIO (it refused a command),
- * -ETIMEDOUT (the SMMU does not answer), -ENOMEM, -ENOENT (no such vIOMMU),
- * ...; -EPROTO if the kernel's answer makes no sense; -EINVAL for NULL or a wrong
- * size.
+ * Without memory for one large call the kernel is asked in smaller ones, down to
+ * single commands.
+ *
+ * Return: 0; -ENODEV if it refused the command at result.fault_index because the
+ * device of that vSID is gone; -ENOENT if the vIOMMU is gone; -ETIMEDOUT if the
+ * SMMU does not answer; -ENOMEM if there was none for a single command; -EIO if
+ * the kernel refused a command for another reason (its SMMU is not what the VMM
+ * said it is); -EPROTO if the kernel's answer makes no sense; another errno of
+ * the kernel's; -EINVAL for NULL or a wrong size.
  * Threads: the batch's. Since: 0.1.
  */
 SMMUINV_API int smmuinv_batch_flush(struct smmuinv_batch *batch,

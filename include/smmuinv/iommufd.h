@@ -17,7 +17,6 @@ SMMUINV_BEGIN_DECLS
  * @backend: the backend; free it with smmuinv_backend_free()
  *
  * Asks the kernel at once whether it has vIOMMUs, without making anything.
- * ioctls that answer EINTR or EAGAIN are repeated, up to 1000 times.
  *
  * Return: 0; -EINVAL for NULL; -EBADF if @fd is not open; -ENOTTY if it is not
  * an iommufd; -EOPNOTSUPP if the kernel has iommufd but no vIOMMUs (before

@@ -3,18 +3,21 @@
  * A kernel that is not there: for tests of the library and of VMMs that use it,
  * on any machine. It lives in a library of its own, libsmmuinv-mock.
  *
- * It behaves as Linux 7.3 does with IOMMU_HWPT_INVALIDATE on an SMMUv3 vIOMMU,
+ * It behaves as Linux does with IOMMU_HWPT_INVALIDATE on an SMMUv3 vIOMMU,
  * including what it does badly: commands reach the modelled hardware in blocks
- * of 63, and a refusal reports commands as done that were never sent.
+ * of 63, and a refusal reports commands as done that were never sent. Behind it
+ * lie modelled caches, if a test wants them.
  */
 #ifndef SMMUINV_MOCK_H
 #define SMMUINV_MOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <smmuinv/abi.h>
 #include <smmuinv/backend.h>
+#include <smmuinv/caches.h>
 #include <smmuinv/command.h>
 #include <smmuinv/features.h>
 
@@ -24,13 +27,35 @@ SMMUINV_BEGIN_DECLS
 struct smmuinv_mock;
 
 /**
+ * enum smmuinv_mock_kernel - which kernel to be
+ * @SMMUINV_MOCK_7_3: refuses every command that the host's SMMU could find
+ *	illegal; counts what it has converted
+ * @SMMUINV_MOCK_6_13: 6.13 to 7.2, which look at the opcode and the vSID only: an
+ *	illegal field stops the host's queue (smmuinv_mock_wedged()), and the call
+ *	fails with -ETIMEDOUT
+ * @SMMUINV_MOCK_EXACT: as 7.3, but what is counted has been executed, as later
+ *	kernels will do it
+ */
+enum smmuinv_mock_kernel {
+	SMMUINV_MOCK_7_3 = 0,
+	SMMUINV_MOCK_6_13 = 1,
+	SMMUINV_MOCK_EXACT = 2
+};
+
+/**
  * struct smmuinv_mock_params - what to mock
  * @size: sizeof(struct smmuinv_mock_params)
  * @host: the physical SMMU; IDR0.ATS says whether it implements ATS
+ * @kernel: enum smmuinv_mock_kernel
+ * @caches: what the SMMU and its devices remember: every command that the
+ *	hardware executes is executed on them. Borrowed until the mock is freed;
+ *	NULL for none.
  */
 struct smmuinv_mock_params {
 	size_t size;
 	struct smmuinv_features host;
+	uint32_t kernel;
+	struct smmuinv_caches *caches;
 };
 
 /**
@@ -38,7 +63,7 @@ struct smmuinv_mock_params {
  * @params: what to mock
  * @mock: the mock
  *
- * Return: 0; -EINVAL for NULL or a wrong size; -ENOMEM.
+ * Return: 0; -EINVAL for NULL, a wrong size or an unknown kernel; -ENOMEM.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_mock_new(const struct smmuinv_mock_params *params,
@@ -133,20 +158,48 @@ SMMUINV_API void smmuinv_mock_forget(struct smmuinv_mock *mock);
 SMMUINV_API uint64_t smmuinv_mock_calls(struct smmuinv_mock *mock);
 
 /**
- * struct smmuinv_mock_fault - a call of IOMMU_HWPT_INVALIDATE that goes wrong
+ * smmuinv_mock_wedged() - how often an illegal command stopped the host's queue
+ * @mock: where
+ *
+ * Each time is a second in which no device of the host's gets an invalidation.
+ *
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API uint64_t smmuinv_mock_wedged(struct smmuinv_mock *mock);
+
+/** enum smmuinv_mock_call - the ioctls that can be made to fail */
+enum smmuinv_mock_call {
+	SMMUINV_MOCK_INVALIDATE = 0,
+	SMMUINV_MOCK_VDEVICE_ALLOC = 1,
+	SMMUINV_MOCK_DESTROY = 2,
+	SMMUINV_MOCK_DEVICE_INFO = 3
+};
+
+/**
+ * struct smmuinv_mock_fault - a call that goes wrong
  * @size: sizeof(struct smmuinv_mock_fault)
- * @pass: how many calls go well before, counted from the fault before it
+ * @call: enum smmuinv_mock_call: which ioctl
+ * @pass: how many calls of that ioctl go well before, counted from the fault of
+ *	it before this one
  * @error: what the call returns: a negative errno, or 0 for a lie
- * @executed: how many of the call's commands the hardware executes
- * @count: what the call reports; SMMUINV_MOCK_COUNT_AS_GIVEN leaves the
- *	caller's number, as Linux does with -ENOMEM
+ * @executed: INVALIDATE: how many of the call's commands the hardware executes
+ * @count: INVALIDATE: what the call reports; SMMUINV_MOCK_COUNT_AS_GIVEN leaves
+ *	the caller's number, as Linux does with -ENOMEM
+ * @delay_us: how long the call takes
+ * @vanish: INVALIDATE: instead of failing as above, the vDEVICE of @vsid goes
+ *	away just before the call, which then does what it does
+ * @vsid: which
  */
 struct smmuinv_mock_fault {
 	size_t size;
+	uint32_t call;
 	uint32_t pass;
 	int32_t error;
 	uint32_t executed;
 	uint32_t count;
+	uint32_t delay_us;
+	bool vanish;
+	uint32_t vsid;
 };
 
 /** SMMUINV_MOCK_COUNT_AS_GIVEN - for struct smmuinv_mock_fault.count */
@@ -157,7 +210,7 @@ struct smmuinv_mock_fault {
  * @mock: where
  * @fault: how; faults happen in the order in which they are injected
  *
- * Return: 0; -EINVAL for NULL or a wrong size; -ENOMEM.
+ * Return: 0; -EINVAL for NULL, a wrong size or an unknown call; -ENOMEM.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_mock_inject(struct smmuinv_mock *mock,

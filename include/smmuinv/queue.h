@@ -157,7 +157,8 @@ struct smmuinv_ring {
  * @rule: which rule the command at @cons breaks, enum smmuinv_rule
  * @field: the field at fault, enum smmuinv_field
  * @consumed: commands consumed by this call
- * @forwarded: of those, how many the host executed
+ * @forwarded: how many the host executed; of those consumed, and of those that
+ *	an earlier call had to leave at CERROR_ATC_INV_SYNC
  * @vmm: how many the VMM's callbacks took
  * @dropped: how many needed nothing
  * @host_error: the last error that the kernel gave, 0 if none
@@ -192,9 +193,12 @@ struct smmuinv_progress {
  * be read, with everything before it complete (7.1); the VMM shows
  * progress.cerror, and consumes again when the guest has restarted the queue.
  *
- * A host failure is not the guest's fault and never a cerror: it is returned,
+ * A host failure is not the guest's fault and never CERROR_ILL: it is returned,
  * progress.cons points at the first command that is not known complete, and
- * consuming again from there is safe.
+ * consuming again from there is safe. One failure the architecture lets a guest
+ * see: when ATC_INVs before a CMD_SYNC make it time out, the queue stops at the
+ * CMD_SYNC with CERROR_ATC_INV_SYNC. What lies before it is consumed, and the
+ * library keeps it until the guest's next try of the CMD_SYNC completes it.
  *
  * Return: the number of commands consumed, which may be 0; -EBUSY from within a
  * callback of this queue; -EINVAL for NULL, a
@@ -207,6 +211,17 @@ struct smmuinv_progress {
 SMMUINV_API int smmuinv_queue_consume(struct smmuinv_queue *queue,
 				      const struct smmuinv_ring *ring,
 				      struct smmuinv_progress *progress);
+
+/**
+ * smmuinv_queue_reset() - forget what a CERROR_ATC_INV_SYNC has left over
+ * @queue: the consumer
+ *
+ * For a reset of the SMMU, when the VMM has everything invalidated anyway.
+ * Otherwise the commands go down with the next ones, which is always safe.
+ *
+ * Threads: the queue's, not from its callbacks. Since: 0.1.
+ */
+SMMUINV_API void smmuinv_queue_reset(struct smmuinv_queue *queue);
 
 SMMUINV_END_DECLS
 

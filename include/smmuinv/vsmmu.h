@@ -19,6 +19,18 @@ SMMUINV_BEGIN_DECLS
 struct smmuinv_vsmmu;
 
 /**
+ * enum smmuinv_repeat - are TLBI and CFGI commands executed twice?
+ * @SMMUINV_REPEAT_AS_HOST: if the host's SMMU has the erratum that asks for it
+ * @SMMUINV_REPEAT_ALWAYS: yes
+ * @SMMUINV_REPEAT_NEVER: no; a guest that knows the erratum repeats by itself
+ */
+enum smmuinv_repeat {
+	SMMUINV_REPEAT_AS_HOST = 0,
+	SMMUINV_REPEAT_ALWAYS = 1,
+	SMMUINV_REPEAT_NEVER = 2
+};
+
+/**
  * struct smmuinv_vsmmu_params - what a virtual SMMU is made of
  * @size: sizeof(struct smmuinv_vsmmu_params)
  * @backend: executes; borrowed until the virtual SMMU is freed
@@ -27,6 +39,9 @@ struct smmuinv_vsmmu;
  * @check_flags: 0 or SMMUINV_CHECK_STRICT
  * @guest: the ID registers that the guest is shown
  * @host: the physical SMMU's, from smmuinv_features_from_hw_info()
+ * @hw_flags: flags of struct smmuinv_hw_info, of the same SMMU
+ * @repeat: enum smmuinv_repeat: whether what such an erratum concerns is executed
+ *	twice, each time with its sync. The kernel does not do it for a vIOMMU.
  */
 struct smmuinv_vsmmu_params {
 	size_t size;
@@ -35,6 +50,8 @@ struct smmuinv_vsmmu_params {
 	uint32_t check_flags;
 	struct smmuinv_features guest;
 	struct smmuinv_features host;
+	uint32_t hw_flags;
+	uint32_t repeat;
 };
 
 /**

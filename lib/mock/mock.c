@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../params.h"
 #include "../radix.h"
@@ -39,6 +40,8 @@ struct fault {
 struct smmuinv_mock {
 	pthread_mutex_t lock;
 	struct smmuinv_features host;
+	enum smmuinv_mock_kernel kernel;
+	struct smmuinv_caches *caches;
 	struct radix objects;
 	size_t object_count;
 	uint32_t last_id;
@@ -47,6 +50,7 @@ struct smmuinv_mock {
 	size_t executed_room;
 	struct fault *faults; /* first to happen first */
 	uint64_t calls;
+	uint64_t wedged;
 };
 
 int smmuinv_mock_new(const struct smmuinv_mock_params *params,
@@ -55,12 +59,14 @@ int smmuinv_mock_new(const struct smmuinv_mock_params *params,
 	struct smmuinv_mock_params p;
 	struct smmuinv_mock *m;
 
-	if (!mock || !PARAMS_COPY(&p, params))
+	if (!mock || !PARAMS_COPY(&p, params) || p.kernel > SMMUINV_MOCK_EXACT)
 		return -EINVAL;
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
 	m->host = p.host;
+	m->kernel = p.kernel;
+	m->caches = p.caches;
 	if (pthread_mutex_init(&m->lock, NULL)) {
 		free(m);
 		return -ENOMEM;
@@ -216,6 +222,16 @@ uint64_t smmuinv_mock_calls(struct smmuinv_mock *mock)
 	return calls;
 }
 
+uint64_t smmuinv_mock_wedged(struct smmuinv_mock *mock)
+{
+	uint64_t wedged;
+
+	pthread_mutex_lock(&mock->lock);
+	wedged = mock->wedged;
+	pthread_mutex_unlock(&mock->lock);
+	return wedged;
+}
+
 int smmuinv_mock_inject(struct smmuinv_mock *mock,
 			const struct smmuinv_mock_fault *fault)
 {
@@ -223,7 +239,8 @@ int smmuinv_mock_inject(struct smmuinv_mock *mock,
 	struct fault **at;
 	struct fault *f;
 
-	if (!mock || !PARAMS_COPY(&what, fault))
+	if (!mock || !PARAMS_COPY(&what, fault) ||
+	    what.call > SMMUINV_MOCK_DEVICE_INFO)
 		return -EINVAL;
 	f = malloc(sizeof(*f));
 	if (!f)
@@ -250,10 +267,15 @@ size_t smmuinv_mock_faults_left(struct smmuinv_mock *mock)
 }
 
 /* The fault of this call, if it is its turn. */
-static bool fault_due(struct smmuinv_mock *m, struct smmuinv_mock_fault *what)
+static bool fault_due(struct smmuinv_mock *m, enum smmuinv_mock_call call,
+		      struct smmuinv_mock_fault *what)
 {
-	struct fault *f = m->faults;
+	struct fault **at = &m->faults;
+	struct fault *f;
 
+	while (*at && (*at)->what.call != call)
+		at = &(*at)->next;
+	f = *at;
 	if (!f)
 		return false;
 	if (f->what.pass) {
@@ -261,21 +283,21 @@ static bool fault_due(struct smmuinv_mock *m, struct smmuinv_mock_fault *what)
 		return false;
 	}
 	*what = f->what;
-	m->faults = f->next;
+	*at = f->next;
 	free(f);
+	if (what->delay_us)
+		usleep(what->delay_us);
 	return true;
 }
 
-static int mock_device_info(void *context, uint32_t dev_id,
-			    struct smmuinv_device_info *info)
+static int device_info(struct smmuinv_mock *m, uint32_t dev_id,
+		       struct smmuinv_device_info *info)
 {
-	struct smmuinv_mock *m = context;
-	const struct object *device;
+	struct smmuinv_mock_fault fault;
 
-	pthread_mutex_lock(&m->lock);
-	device = object_find(m, dev_id, KIND_DEVICE);
-	pthread_mutex_unlock(&m->lock);
-	if (!device)
+	if (fault_due(m, SMMUINV_MOCK_DEVICE_INFO, &fault))
+		return fault.error;
+	if (!object_find(m, dev_id, KIND_DEVICE))
 		return -ENOENT;
 	info->hw = (struct smmuinv_hw_info){ 0 };
 	memcpy(info->hw.idr, m->host.idr, sizeof(info->hw.idr));
@@ -284,6 +306,18 @@ static int mock_device_info(void *context, uint32_t dev_id,
 	info->max_pasid_log2 =
 		smmuinv_features_get(&m->host, SMMUINV_FEATURE_SSIDSIZE);
 	return 0;
+}
+
+static int mock_device_info(void *context, uint32_t dev_id,
+			    struct smmuinv_device_info *info)
+{
+	struct smmuinv_mock *m = context;
+	int rc;
+
+	pthread_mutex_lock(&m->lock);
+	rc = device_info(m, dev_id, info);
+	pthread_mutex_unlock(&m->lock);
+	return rc;
 }
 
 static int vdevice_new(struct smmuinv_mock *m, struct object *viommu,
@@ -312,7 +346,10 @@ static int vdevice_alloc(struct smmuinv_mock *m, uint32_t viommu_id,
 {
 	struct object *viommu = object_find(m, viommu_id, KIND_VIOMMU);
 	struct object *device = object_find(m, dev_id, KIND_DEVICE);
+	struct smmuinv_mock_fault fault;
 
+	if (fault_due(m, SMMUINV_MOCK_VDEVICE_ALLOC, &fault))
+		return fault.error;
 	if (!viommu || !device)
 		return -ENOENT;
 	if (virt_id > UINT32_MAX)
@@ -338,7 +375,17 @@ static int mock_vdevice_alloc(void *context, uint32_t viommu_id,
 
 static int mock_destroy(void *context, uint32_t id)
 {
-	return smmuinv_mock_destroy(context, id);
+	struct smmuinv_mock *m = context;
+	struct smmuinv_mock_fault fault;
+	int rc;
+
+	pthread_mutex_lock(&m->lock);
+	if (fault_due(m, SMMUINV_MOCK_DESTROY, &fault))
+		rc = fault.error;
+	else
+		rc = object_destroy(m, id);
+	pthread_mutex_unlock(&m->lock);
+	return rc;
 }
 
 static int record_reserve(struct smmuinv_mock *m, uint32_t count)
@@ -363,21 +410,51 @@ static int record_reserve(struct smmuinv_mock *m, uint32_t count)
 static void execute(struct smmuinv_mock *m,
 		    const struct smmuinv_command *commands, uint32_t count)
 {
+	uint32_t i;
+
 	memcpy(m->executed + m->executed_count, commands,
 	       count * sizeof(*commands));
 	m->executed_count += count;
+	for (i = 0; m->caches && i < count; i++)
+		smmuinv_caches_execute(m->caches, &commands[i]);
 }
 
-static bool accepted(const struct smmuinv_mock *m, const struct object *viommu,
+/* Does the driver convert the command? */
+static bool converts(const struct smmuinv_mock *m, const struct object *viommu,
 		     const struct smmuinv_command *command)
 {
 	uint32_t vsid =
 		(uint32_t)smmuinv_command_get(command, SMMUINV_FIELD_STREAMID);
 
-	if (!smmuinv__kernel_accepts(command, &m->host))
+	if (m->kernel == SMMUINV_MOCK_6_13) {
+		if (!smmuinv_opcode_is_forwarded(
+			    smmuinv_command_opcode(command)))
+			return false;
+	} else if (!smmuinv__kernel_accepts(command, &m->host)) {
 		return false;
+	}
 	return !smmuinv__kernel_resolves_vsid(command) ||
 	       smmuinv__radix_get(&viommu->by_virt_id, vsid);
+}
+
+/*
+ * A block goes to the hardware, with a sync. An illegal command, which only an
+ * old kernel passes on, stops the host's queue before it.
+ */
+static int send(struct smmuinv_mock *m, const struct smmuinv_command *commands,
+		uint32_t count)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		if (smmuinv__kernel_accepts(&commands[i], &m->host))
+			continue;
+		execute(m, commands, i);
+		m->wedged++;
+		return -ETIMEDOUT;
+	}
+	execute(m, commands, count);
+	return 0;
 }
 
 /* The driver's loop: convert one by one, send by the block. */
@@ -390,15 +467,20 @@ static int convert_and_send(struct smmuinv_mock *m, const struct object *viommu,
 	uint32_t i;
 
 	for (i = 0; i < asked; i++) {
-		if (!accepted(m, viommu, &commands[i])) {
-			*count = i;
+		*count = i;
+		if (!converts(m, viommu, &commands[i])) {
+			if (m->kernel == SMMUINV_MOCK_EXACT)
+				execute(m, commands + sent, i - sent);
 			return -EIO;
 		}
 		if (i + 1 - sent != BLOCK && i + 1 != asked)
 			continue;
-		execute(m, commands + sent, i + 1 - sent);
+		/* The count of a block that failed is one less than its end. */
+		if (send(m, commands + sent, i + 1 - sent))
+			return -ETIMEDOUT;
 		sent = i + 1;
 	}
+	*count = asked;
 	return 0;
 }
 
@@ -413,6 +495,17 @@ static int fail(struct smmuinv_mock *m, const struct smmuinv_mock_fault *fault,
 	return fault->error;
 }
 
+/* A device is unplugged behind everybody's back. */
+static void vanish(struct smmuinv_mock *m, uint32_t viommu_id, uint32_t vsid)
+{
+	const struct object *viommu = object_find(m, viommu_id, KIND_VIOMMU);
+	const struct object *vdevice =
+		viommu ? smmuinv__radix_get(&viommu->by_virt_id, vsid) : NULL;
+
+	if (vdevice)
+		(void)object_destroy(m, vdevice->id);
+}
+
 /* The checks in the order in which the kernel makes them. */
 static int invalidate(struct smmuinv_mock *m, uint32_t viommu_id,
 		      const struct smmuinv_command *commands, uint32_t *count)
@@ -421,7 +514,7 @@ static int invalidate(struct smmuinv_mock *m, uint32_t viommu_id,
 	uint32_t asked = *count;
 
 	*count = 0;
-	if (asked > ENTRIES_MAX)
+	if (m->kernel != SMMUINV_MOCK_6_13 && asked > ENTRIES_MAX)
 		return -EINVAL;
 	if (!viommu)
 		return smmuinv__radix_get(&m->objects, viommu_id) ? -EINVAL :
@@ -434,24 +527,32 @@ static int invalidate(struct smmuinv_mock *m, uint32_t viommu_id,
 	return convert_and_send(m, viommu, commands, count);
 }
 
+static int invalidate_or_fail(struct smmuinv_mock *m, uint32_t viommu_id,
+			      const struct smmuinv_command *commands,
+			      uint32_t *count)
+{
+	struct smmuinv_mock_fault fault;
+
+	m->calls++;
+	if (record_reserve(m, *count))
+		return -ENOMEM;
+	if (!fault_due(m, SMMUINV_MOCK_INVALIDATE, &fault))
+		return invalidate(m, viommu_id, commands, count);
+	if (!fault.vanish)
+		return fail(m, &fault, commands, count);
+	vanish(m, viommu_id, fault.vsid);
+	return invalidate(m, viommu_id, commands, count);
+}
+
 static int mock_invalidate(void *context, uint32_t viommu_id,
 			   const struct smmuinv_command *commands,
 			   uint32_t *count)
 {
 	struct smmuinv_mock *m = context;
-	struct smmuinv_mock_fault fault;
 	int rc;
 
 	pthread_mutex_lock(&m->lock);
-	m->calls++;
-	rc = record_reserve(m, *count);
-	if (rc)
-		goto unlock;
-	if (fault_due(m, &fault))
-		rc = fail(m, &fault, commands, count);
-	else
-		rc = invalidate(m, viommu_id, commands, count);
-unlock:
+	rc = invalidate_or_fail(m, viommu_id, commands, count);
 	pthread_mutex_unlock(&m->lock);
 	return rc;
 }
