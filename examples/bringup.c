@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * A whole life of a virtual SMMU over the real kernel, as short as it can be:
  * what a VMM does from the device's file to one forwarded invalidation, and the
@@ -95,7 +95,7 @@ static int give_memory(struct vmm *vmm)
  */
 static int make_vsmmu(struct vmm *vmm)
 {
-	const struct smmuinv_offer offer = {.size = sizeof(offer)};
+	const struct smmuinv_offer offer = { .size = sizeof(offer) };
 	struct smmuinv_vsmmu_params params = {
 		.size = sizeof(params),
 		.backend = vmm->nested.backend,
@@ -155,7 +155,7 @@ static int invalidate(struct vmm *vmm)
 		.asid = 1,
 		.leaf = true,
 	};
-	struct smmuinv_result result = {.size = sizeof(result)};
+	struct smmuinv_result result = { .size = sizeof(result) };
 	struct smmuinv_command command;
 	int verdict;
 	int error;
@@ -200,7 +200,7 @@ static int take_down(struct vmm *vmm)
 
 static int live(const char *cdev, uint32_t vsid)
 {
-	struct vmm vmm = {0};
+	struct vmm vmm = { 0 };
 	int error = open_host(&vmm, cdev);
 	int later;
 
@@ -234,8 +234,8 @@ static int parse_vsid(const char *text, uint32_t *vsid)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"help", no_argument, NULL, 'h'},
-		{0},
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	uint32_t vsid = VSID_DEFAULT;
 	int option;

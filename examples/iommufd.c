@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 #include "iommufd.h"
 
 #include <endian.h>
@@ -15,7 +15,7 @@
 struct iommufd_vste iommufd_vste_bypass(void)
 {
 	return (struct iommufd_vste){
-		.word = {STE_V | STE_CFG_BYPASS},
+		.word = { STE_V | STE_CFG_BYPASS },
 	};
 }
 
@@ -85,7 +85,7 @@ int iommufd_hwpt_alloc_nested(int fd, uint32_t device, uint32_t viommu,
 			      const struct iommufd_vste *vste, uint32_t *hwpt)
 {
 	struct iommu_hwpt_arm_smmuv3 data = {
-		.ste = {htole64(vste->word[0]), htole64(vste->word[1])},
+		.ste = { htole64(vste->word[0]), htole64(vste->word[1]) },
 	};
 	struct iommu_hwpt_alloc command = {
 		.size = sizeof(command),

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 #include "nested.h"
 
 #include <errno.h>
@@ -77,7 +77,7 @@ int nested_open(struct nested *nested, const char *cdev)
 	const char *step;
 	int error;
 
-	*nested = (struct nested){.iommufd = -1, .device.fd = -1};
+	*nested = (struct nested){ .iommufd = -1, .device.fd = -1 };
 	error = open_device(nested, cdev);
 	if (!error)
 		error = ask_host(nested);

@@ -53,8 +53,7 @@ int nested_map(struct nested *nested, void *memory, size_t length,
  */
 int nested_attach(struct nested *nested, const struct iommufd_vste *vste);
 
-/* The device's DMA is stopped; its stage 1 goes. Nothing to do if there is
- * none. */
+/* The device's DMA is stopped and its stage 1 goes, if there is one. */
 int nested_detach(struct nested *nested);
 
 /*

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 #include "vfio.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@ static int call(int fd, unsigned long request, void *argument)
 
 int vfio_open(struct vfio_device *device, const char *cdev)
 {
-	*device = (struct vfio_device){.fd = -1};
+	*device = (struct vfio_device){ .fd = -1 };
 	device->fd = open(cdev, O_RDWR | O_CLOEXEC);
 	return device->fd < 0 ? -errno : 0;
 }
@@ -109,5 +109,5 @@ void vfio_close(struct vfio_device *device)
 		munmap((void *)(uintptr_t)device->bar0, device->bar0_size);
 	if (device->fd >= 0)
 		close(device->fd);
-	*device = (struct vfio_device){.fd = -1};
+	*device = (struct vfio_device){ .fd = -1 };
 }

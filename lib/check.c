@@ -119,11 +119,11 @@ static struct command_mask smmu_mask(uint8_t opcode,
 		mask.dw0 &= ~DW0_ASID_HIGH;
 	if (opcode_operands(opcode) != OPERANDS_ADDRESS)
 		return mask;
-	/* 4.4.1.1: 128-bit descriptors (IDR5.D128) are shown to no guest */
-	mask.dw1 &= ~DW1_TTL128;
+	if (!has(f, SMMUINV_FEATURE_D128))
+		mask.dw1 &= ~DW1_TTL128;
 	if (!has(f, SMMUINV_FEATURE_RIL)) {
 		mask.dw0 &= ~DW0_RIL;
-		mask.dw1 &= ~DW1_RIL;
+		mask.dw1 &= ~(DW1_RIL | DW1_TTL128);
 	}
 	if (!has(f, SMMUINV_FEATURE_DS))
 		mask.dw0 &= ~DW0_SCALE_DS;
@@ -148,6 +148,9 @@ static struct command_mask host_lacking(uint8_t opcode,
 		.dw1 = all.dw1 & ~has_fields.dw1,
 	};
 
+	/* Linux passes TTL128 to no SMMU. */
+	if (opcode_operands(opcode) == OPERANDS_ADDRESS)
+		lacking.dw1 |= DW1_TTL128;
 	if (opcode == SMMUINV_CMD_ATC_INV || opcode == SMMUINV_CMD_CFGI_CD)
 		lacking.dw0 |= ssid_lacking(host);
 	if (opcode == SMMUINV_CMD_ATC_INV) {
@@ -186,19 +189,19 @@ static void compile_row(struct check_row *row, uint8_t opcode,
 		.rule = (uint8_t)rule,
 		.operands = (uint8_t)opcode_operands(opcode),
 	};
-	row->keep = row->guest;
-	if (smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_SSEC))
-		row->ssec = DW0_SSEC;
-	if (verdict == SMMUINV_FORWARD) {
-		row->lacking = host_lacking(opcode, host);
-		/* The kernel puts the guest's own VMID in. */
-		if (smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_VMID))
-			row->keep.dw0 &= ~DW0_VMID;
-	}
 	/* 4.4.2: without stage 2 there are no VMIDs, and the field is RES0. */
 	if (smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_VMID) &&
 	    !has(guest, SMMUINV_FEATURE_S2P))
 		row->guest.dw0 &= ~DW0_VMID;
+	row->keep = row->guest;
+	if (smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_SSEC))
+		row->ssec = DW0_SSEC;
+	if (verdict != SMMUINV_FORWARD)
+		return;
+	row->lacking = host_lacking(opcode, host);
+	/* The kernel puts the guest's own VMID in. */
+	if (smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_VMID))
+		row->keep.dw0 &= ~DW0_VMID;
 }
 
 static void compile_common(struct check_table *table,
@@ -256,18 +259,25 @@ static int judge_address(const struct check_table *table,
 	uint64_t tg = (j->dw1 & DW1_TG) >> DW1_TG_SHIFT;
 
 	if (tg == SMMUINV_TG_ANY) {
-		uint64_t res0 = (j->dw0 & DW0_RIL) | (j->dw1 & DW1_TTL);
+		uint64_t res0 =
+			(j->dw0 & DW0_RIL) | (j->dw1 & (DW1_TTL | DW1_TTL128));
 
 		if (res0 && table->strict)
 			return judge(j, SMMUINV_ILLEGAL, SMMUINV_RULE_RES0,
 				     SMMUINV_FIELD_TG);
 		j->dw0 &= ~DW0_RIL;
-		j->dw1 &= ~DW1_TTL;
+		j->dw1 &= ~(DW1_TTL | DW1_TTL128);
 		return row->verdict;
 	}
 	if (!(j->dw0 & DW0_RIL) && !ttl)
 		return judge(j, SMMUINV_ILLEGAL, SMMUINV_RULE_RANGE_RESERVED,
 			     SMMUINV_FIELD_TG);
+	if (!ttl && (j->dw1 & DW1_TTL128)) {
+		if (table->strict)
+			return judge(j, SMMUINV_ILLEGAL, SMMUINV_RULE_RES0,
+				     SMMUINV_FIELD_TTL128);
+		j->dw1 &= ~DW1_TTL128;
+	}
 	if (tg == SMMUINV_TG_16K && ttl == 1) {
 		if (!table->guest_ds)
 			return judge(j, SMMUINV_ILLEGAL,

@@ -15,9 +15,8 @@
 #define BYTES 16
 
 /* What an output is filled with, to see that it was left alone. */
-static const struct smmuinv_command untouched = {
-	{ 0xa5a5a5a5a5a5a5a5, 0x5a5a5a5a5a5a5a5a }
-};
+static const struct smmuinv_command untouched = { { 0xa5a5a5a5a5a5a5a5,
+						    0x5a5a5a5a5a5a5a5a } };
 
 static void assert_untouched(const struct smmuinv_command *out)
 {
@@ -55,18 +54,17 @@ static void cfgi_cd_has_the_bytes_of_the_specification(void **state)
 	assert_int_equal(
 		smmuinv_command_cfgi_cd(&out, 0x12345678, 0xabcde, true), 0);
 	assert_bytes(&out, (const unsigned char[BYTES]){
-				   0x05, 0xe0, 0xcd, 0xab, /* ssid 0xabcde */
-				   0x78, 0x56, 0x34, 0x12, /* sid */
+				   0x05, 0xe0, 0xcd, 0xab,    /* ssid 0xabcde */
+				   0x78, 0x56, 0x34, 0x12,    /* sid */
 				   0x01, 0, 0, 0, 0, 0, 0, 0, /* leaf */
 			   });
 	assert_int_equal(smmuinv_command_cfgi_cd(&out, 1, 0, false), 0);
 	assert_bytes(&out, (const unsigned char[BYTES]){ 0x05, 0, 0, 0, 1 });
-	assert_int_equal(smmuinv_command_cfgi_cd(&out, 0xffffffff, 0xfffff,
-						 false),
-			 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){ 0x05, 0xf0, 0xff, 0xff,
-							 0xff, 0xff, 0xff,
-							 0xff });
+	assert_int_equal(
+		smmuinv_command_cfgi_cd(&out, 0xffffffff, 0xfffff, false), 0);
+	assert_bytes(&out,
+		     (const unsigned char[BYTES]){ 0x05, 0xf0, 0xff, 0xff, 0xff,
+						   0xff, 0xff, 0xff });
 }
 
 /* 4.3.4: SSec[10] StreamID[63:32] */
@@ -121,8 +119,22 @@ static void tlbi_nh_va_has_the_bytes_of_the_specification(void **state)
 	(void)state;
 	assert_int_equal(smmuinv_command_tlbi_nh_va(&out, &t), 0);
 	assert_bytes(&out, (const unsigned char[BYTES]){
-				   0x12, 0x80, 0, 0, 0, 0, 0x05, 0, /* num 8 */
-				   0x01, 0x07, 0x01, 0, 0xff, 0xff, 0, 0,
+				   0x12,
+				   0x80,
+				   0,
+				   0,
+				   0,
+				   0,
+				   0x05,
+				   0, /* num 8 */
+				   0x01,
+				   0x07,
+				   0x01,
+				   0,
+				   0xff,
+				   0xff,
+				   0,
+				   0,
 			   });
 	t = (struct smmuinv_tlbi){
 		.size = sizeof(t),
@@ -135,8 +147,21 @@ static void tlbi_nh_va_has_the_bytes_of_the_specification(void **state)
 	};
 	assert_int_equal(smmuinv_command_tlbi_nh_va(&out, &t), 0);
 	assert_bytes(&out, (const unsigned char[BYTES]){
-				   0x12, 0xf0, 0x71, 0x02, 0, 0, 0xff, 0xff,
-				   0x00, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff,
+				   0x12,
+				   0xf0,
+				   0x71,
+				   0x02,
+				   0,
+				   0,
+				   0xff,
+				   0xff,
+				   0x00,
+				   0xfe,
+				   0xff,
+				   0xff,
+				   0xff,
+				   0xff,
+				   0xff,
 				   0xff,
 			   });
 	t = (struct smmuinv_tlbi){ .size = sizeof(t), .va = 0x1000 };
@@ -160,8 +185,22 @@ static void tlbi_nh_vaa_has_the_bytes_of_the_specification(void **state)
 	(void)state;
 	assert_int_equal(smmuinv_command_tlbi_nh_vaa(&out, &t), 0);
 	assert_bytes(&out, (const unsigned char[BYTES]){
-				   0x13, 0, 0x10, 0, 0, 0, 0, 0, /* scale 1 */
-				   0x00, 0x09, 0, 0, 0, 0x80, 0, 0,
+				   0x13,
+				   0,
+				   0x10,
+				   0,
+				   0,
+				   0,
+				   0,
+				   0, /* scale 1 */
+				   0x00,
+				   0x09,
+				   0,
+				   0,
+				   0,
+				   0x80,
+				   0,
+				   0,
 			   });
 }
 
@@ -195,8 +234,22 @@ static void atc_inv_has_the_bytes_of_the_specification(void **state)
 	(void)state;
 	assert_int_equal(smmuinv_command_atc_inv(&out, &a), 0);
 	assert_bytes(&out, (const unsigned char[BYTES]){
-				   0x40, 0x5a, 0x34, 0x12, 0x00, 0x01, 0, 0,
-				   0x09, 0xf0, 0xff, 0xff, 0xff, 0x7f, 0, 0,
+				   0x40,
+				   0x5a,
+				   0x34,
+				   0x12,
+				   0x00,
+				   0x01,
+				   0,
+				   0,
+				   0x09,
+				   0xf0,
+				   0xff,
+				   0xff,
+				   0xff,
+				   0x7f,
+				   0,
+				   0,
 			   });
 	a = (struct smmuinv_atc){
 		.size = sizeof(a),
@@ -204,9 +257,8 @@ static void atc_inv_has_the_bytes_of_the_specification(void **state)
 		.log2_pages = SMMUINV_ATC_SIZE_ALL,
 	};
 	assert_int_equal(smmuinv_command_atc_inv(&out, &a), 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){ 0x40, 0, 0, 0, 0xff,
-							 0xff, 0xff, 0xff,
-							 52 });
+	assert_bytes(&out, (const unsigned char[BYTES]){
+				   0x40, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 52 });
 }
 
 static void every_operand_of_cfgi_cd_reads_back(void **state)
@@ -444,14 +496,13 @@ static void an_address_with_any_of_its_low_12_bits_set_is_refused(void **state)
 }
 
 /* Whether the builders' documentation allows the combination (4.4.1.1). */
-static bool range_fields_allowed(unsigned int tg, unsigned int ttl,
-				 unsigned int num, unsigned int scale)
+static bool range_fields_allowed(const struct smmuinv_tlbi *t)
 {
-	if (tg > 3 || ttl > 3 || num > 31 || scale > 39)
+	if (t->tg > 3 || t->ttl > 3 || t->num > 31 || t->scale > 39)
 		return false;
-	if (tg == 0)
-		return ttl == 0 && num == 0 && scale == 0;
-	return ttl != 0 || num != 0 || scale != 0;
+	if (t->tg == 0)
+		return t->ttl == 0 && t->num == 0 && t->scale == 0;
+	return t->ttl != 0 || t->num != 0 || t->scale != 0;
 }
 
 /*
@@ -460,29 +511,22 @@ static bool range_fields_allowed(unsigned int tg, unsigned int ttl,
  */
 static void the_range_fields_are_taken_in_legal_combinations_only(void **state)
 {
-	static const uint8_t tgs[] = { 0, 1, 2, 3, 4, 255 };
-	static const uint8_t ttls[] = { 0, 1, 2, 3, 4, 255 };
-	static const uint8_t nums[] = { 0, 1, 2, 15, 30, 31, 32, 33, 255 };
-	size_t tg;
-	size_t ttl;
-	size_t num;
-	unsigned int scale;
+	static const uint8_t two_bits[] = { 0, 1, 2, 3, 4, 255 };
+	static const uint8_t five_bits[] = { 0, 1, 2, 15, 31, 32, 33, 255 };
+	unsigned int n;
 
 	(void)state;
-	for (tg = 0; tg < ARRAY_SIZE(tgs); tg++)
-	for (ttl = 0; ttl < ARRAY_SIZE(ttls); ttl++)
-	for (num = 0; num < ARRAY_SIZE(nums); num++)
-	for (scale = 0; scale <= 255; scale++) {
+	for (n = 0; n < 6 * 6 * 8 * 256; n++) {
 		const struct smmuinv_tlbi t = {
 			.size = sizeof(t),
-			.tg = tgs[tg],
-			.ttl = ttls[ttl],
-			.num = nums[num],
-			.scale = (uint8_t)scale,
+			.tg = two_bits[n % 6],
+			.ttl = two_bits[n / 6 % 6],
+			.num = five_bits[n / 36 % 8],
+			.scale = (uint8_t)(n / 288),
 		};
 		struct smmuinv_command out;
 
-		if (!range_fields_allowed(t.tg, t.ttl, t.num, t.scale)) {
+		if (!range_fields_allowed(&t)) {
 			refuse_tlbi(&t);
 			continue;
 		}
@@ -642,15 +686,16 @@ static void every_opcode_has_the_specifications_fields(void **state)
 
 	(void)state;
 	for (opcode = 0; opcode < 256; opcode++)
-	for (field = 0; field < SMMUINV_FIELD_RES0; field++) {
-		bool has = smmuinv_opcode_has_field((uint8_t)opcode,
-						    (enum smmuinv_field)field);
+		for (field = 0; field < SMMUINV_FIELD_RES0; field++) {
+			bool has = smmuinv_opcode_has_field(
+				(uint8_t)opcode, (enum smmuinv_field)field);
 
-		if (has != spec_opcode_has_field((uint8_t)opcode,
-						 (enum smmuinv_field)field))
-			fail_msg("opcode 0x%02x, field %s: %d", opcode,
-				 spec_fields[field].name, has);
-	}
+			if (has !=
+			    spec_opcode_has_field((uint8_t)opcode,
+						  (enum smmuinv_field)field))
+				fail_msg("opcode 0x%02x, field %s: %d", opcode,
+					 spec_fields[field].name, has);
+		}
 }
 
 static const unsigned int no_fields[] = {
@@ -696,34 +741,35 @@ static void every_one_of_the_128_bits_is_in_the_right_fields(void **state)
 
 	(void)state;
 	for (bit = 0; bit < 128; bit++)
-	for (field = 0; field < SMMUINV_FIELD_RES0; field++) {
-		uint64_t dw[2] = { 0, 0 };
-		struct smmuinv_command c;
+		for (field = 0; field < SMMUINV_FIELD_RES0; field++) {
+			uint64_t dw[2] = { 0, 0 };
+			struct smmuinv_command c;
 
-		dw[bit / 64] = UINT64_C(1) << (bit % 64);
-		c = test_command(dw[0], dw[1]);
-		if (get(&c, (enum smmuinv_field)field) !=
-		    spec_field_get(dw, (enum smmuinv_field)field))
-			fail_msg("bit %u, field %s", bit,
-				 spec_fields[field].name);
-	}
+			dw[bit / 64] = UINT64_C(1) << (bit % 64);
+			c = test_command(dw[0], dw[1]);
+			if (get(&c, (enum smmuinv_field)field) !=
+			    spec_field_get(dw, (enum smmuinv_field)field))
+				fail_msg("bit %u, field %s", bit,
+					 spec_fields[field].name);
+		}
 }
 
-static void fields_of_random_commands_read_as_the_specification_says(void **state)
+static void
+fields_of_random_commands_read_as_the_specification_says(void **state)
 {
 	unsigned int field;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < test_iterations(20000); i++)
-	for (field = 0; field < SMMUINV_FIELD_RES0; field++) {
-		const uint64_t dw[2] = { test_random(), test_random() };
-		struct smmuinv_command c = test_command(dw[0], dw[1]);
+		for (field = 0; field < SMMUINV_FIELD_RES0; field++) {
+			const uint64_t dw[2] = { test_random(), test_random() };
+			struct smmuinv_command c = test_command(dw[0], dw[1]);
 
-		assert_int_equal(get(&c, (enum smmuinv_field)field),
-				 spec_field_get(dw,
-						(enum smmuinv_field)field));
-	}
+			assert_int_equal(
+				get(&c, (enum smmuinv_field)field),
+				spec_field_get(dw, (enum smmuinv_field)field));
+		}
 }
 
 /* 4.1.5: what no field of the command claims is RES0 */
@@ -734,18 +780,19 @@ static void res0_is_read_for_every_bit_outside_every_field(void **state)
 
 	(void)state;
 	for (opcode = 0; opcode < 256; opcode++)
-	for (bit = 8; bit < 128; bit++) {
-		uint64_t dw[2] = { opcode, 0 };
-		uint64_t one = UINT64_C(1) << (bit % 64);
-		struct smmuinv_command c;
-		bool res0;
+		for (bit = 8; bit < 128; bit++) {
+			uint64_t dw[2] = { opcode, 0 };
+			uint64_t one = UINT64_C(1) << (bit % 64);
+			struct smmuinv_command c;
+			bool res0;
 
-		dw[bit / 64] |= one;
-		c = test_command(dw[0], dw[1]);
-		res0 = !(spec_opcode_mask((uint8_t)opcode, bit / 64) & one);
-		if (get(&c, SMMUINV_FIELD_RES0) != res0)
-			fail_msg("opcode 0x%02x, bit %u", opcode, bit);
-	}
+			dw[bit / 64] |= one;
+			c = test_command(dw[0], dw[1]);
+			res0 = !(spec_opcode_mask((uint8_t)opcode, bit / 64) &
+				 one);
+			if (get(&c, SMMUINV_FIELD_RES0) != res0)
+				fail_msg("opcode 0x%02x, bit %u", opcode, bit);
+		}
 }
 
 static void every_command_of_every_alignment_is_taken_from_bytes(void **state)
@@ -901,26 +948,30 @@ static void a_text_of_every_length_is_cut_as_snprintf_does(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(printed); i++)
-	for (size = 0; size <= SMMUINV_COMMAND_TEXT_MAX; size++) {
-		struct smmuinv_command c =
-			test_command(printed[i].dw0, printed[i].dw1);
-		char text[SMMUINV_COMMAND_TEXT_MAX + 1];
-		char expected[SMMUINV_COMMAND_TEXT_MAX + 1];
-		int length;
+		for (size = 0; size <= SMMUINV_COMMAND_TEXT_MAX; size++) {
+			struct smmuinv_command c =
+				test_command(printed[i].dw0, printed[i].dw1);
+			char text[SMMUINV_COMMAND_TEXT_MAX + 1];
+			char expected[SMMUINV_COMMAND_TEXT_MAX + 1];
+			int length;
 
-		memset(text, '#', sizeof(text));
-		memset(expected, '#', sizeof(expected));
-		length = snprintf(expected, size, "%s", printed[i].text);
-		assert_int_equal(smmuinv_command_print(&c, text, size), length);
-		assert_memory_equal(text, expected, strlen(printed[i].text));
-		if (size)
-			assert_int_equal(text[size < (size_t)length + 1 ?
-						      size - 1 :
-						      (size_t)length],
-					 0);
-		/* nothing behind the room given */
-		assert_int_equal(text[size], '#');
-	}
+			memset(text, '#', sizeof(text));
+			memset(expected, '#', sizeof(expected));
+			length =
+				snprintf(expected, size, "%s", printed[i].text);
+			assert_int_equal(smmuinv_command_print(&c, text, size),
+					 length);
+			assert_memory_equal(text, expected,
+					    strlen(printed[i].text));
+			if (size)
+				assert_int_equal(
+					text[size < (size_t)length + 1 ?
+						     size - 1 :
+						     (size_t)length],
+					0);
+			/* nothing behind the room given */
+			assert_int_equal(text[size], '#');
+		}
 }
 
 static void a_null_text_of_no_size_is_only_measured(void **state)
@@ -968,18 +1019,20 @@ static void different_commands_have_different_texts(void **state)
 
 	(void)state;
 	for (opcode = 0; opcode < 256; opcode++)
-	for (bit = 8; bit < 128; bit++) {
-		const struct smmuinv_command none = test_command(opcode, 0);
-		uint64_t dw[2] = { opcode, 0 };
-		char texts[2][SMMUINV_COMMAND_TEXT_MAX];
-		struct smmuinv_command one;
+		for (bit = 8; bit < 128; bit++) {
+			const struct smmuinv_command none =
+				test_command(opcode, 0);
+			uint64_t dw[2] = { opcode, 0 };
+			char texts[2][SMMUINV_COMMAND_TEXT_MAX];
+			struct smmuinv_command one;
 
-		dw[bit / 64] |= UINT64_C(1) << (bit % 64);
-		one = test_command(dw[0], dw[1]);
-		smmuinv_command_print(&none, texts[0], sizeof(texts[0]));
-		smmuinv_command_print(&one, texts[1], sizeof(texts[1]));
-		assert_string_not_equal(texts[0], texts[1]);
-	}
+			dw[bit / 64] |= UINT64_C(1) << (bit % 64);
+			one = test_command(dw[0], dw[1]);
+			smmuinv_command_print(&none, texts[0],
+					      sizeof(texts[0]));
+			smmuinv_command_print(&one, texts[1], sizeof(texts[1]));
+			assert_string_not_equal(texts[0], texts[1]);
+		}
 }
 
 /* 7.1 */

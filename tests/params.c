@@ -16,7 +16,8 @@ struct old {
 	uint64_t a;
 };
 
-struct new {
+struct new
+{
 	size_t size;
 	uint64_t a;
 	uint64_t b;
@@ -125,7 +126,10 @@ static void every_size_below_the_oldest_release_is_refused(void **state)
 static void a_size_that_no_structure_can_have_is_refused(void **state)
 {
 	static const size_t sizes[] = {
-		PARAMS_SIZE_MAX + 1, SIZE_MAX, SIZE_MAX / 2, UINT32_MAX,
+		PARAMS_SIZE_MAX + 1,
+		SIZE_MAX,
+		SIZE_MAX / 2,
+		UINT32_MAX,
 	};
 	struct new to;
 	size_t i;

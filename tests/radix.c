@@ -114,8 +114,7 @@ static void every_single_bit_of_the_index_counts(void **state)
 	for (bit = 0; bit < 32; bit++) {
 		assert_ptr_equal(smmuinv__radix_get(&radix, UINT32_C(1) << bit),
 				 &values[bit]);
-		assert_null(smmuinv__radix_get(&radix,
-					       ~(UINT32_C(1) << bit)));
+		assert_null(smmuinv__radix_get(&radix, ~(UINT32_C(1) << bit)));
 	}
 	smmuinv__radix_free(&radix, count_release, &released);
 	assert_int_equal(released, 33);
@@ -125,8 +124,8 @@ static void every_single_bit_of_the_index_counts(void **state)
 static void neighbours_of_a_filled_index_stay_empty(void **state)
 {
 	static const uint32_t indices[] = {
-		0, 255, 256, 65535, 65536, 0xffffff, 0x1000000, 0x80000000,
-		UINT32_MAX,
+		0,        255,       256,        65535,      65536,
+		0xffffff, 0x1000000, 0x80000000, UINT32_MAX,
 	};
 	size_t i;
 

@@ -3,16 +3,16 @@
 
 #include <stddef.h>
 
-#define F(field) (UINT64_C(1) << SMMUINV_FIELD_##field)
+#define F(field)   (UINT64_C(1) << SMMUINV_FIELD_##field)
 #define BY_ADDRESS (F(LEAF) | F(TTL128) | F(TTL) | F(TG) | F(NUM) | F(SCALE))
 
 static const struct spec_opcode opcodes[256] = {
 	/* 4.2.1, 4.2.2 */
 	[0x01] = { "PREFETCH_CONFIG",
 		   F(SSEC) | F(SSV) | F(SUBSTREAMID) | F(STREAMID) },
-	[0x02] = { "PREFETCH_ADDR",
-		   F(SSEC) | F(SSV) | F(SUBSTREAMID) | F(STREAMID) |
-			   F(PREFETCH_SIZE) | F(STRIDE) | F(ADDR) },
+	[0x02] = { "PREFETCH_ADDR", F(SSEC) | F(SSV) | F(SUBSTREAMID) |
+					    F(STREAMID) | F(PREFETCH_SIZE) |
+					    F(STRIDE) | F(ADDR) },
 	/* 4.3.1 to 4.3.5 */
 	[0x03] = { "CFGI_STE", F(SSEC) | F(STREAMID) | F(LEAF) },
 	[0x04] = { "CFGI_STE_RANGE", F(SSEC) | F(STREAMID) | F(RANGE) },
@@ -37,12 +37,10 @@ static const struct spec_opcode opcodes[256] = {
 	[0x2a] = { "TLBI_S2_IPA", F(VMID) | F(IPA) | BY_ADDRESS },
 	[0x30] = { "TLBI_NSNH_ALL", 0 },
 	/* 4.5 */
-	[0x40] = { "ATC_INV",
-		   F(GLOBAL) | F(SSV) | F(SUBSTREAMID) | F(STREAMID) |
-			   F(ATC_SIZE) | F(ADDR) },
-	[0x41] = { "PRI_RESP",
-		   F(SSV) | F(SUBSTREAMID) | F(STREAMID) | F(PRGINDEX) |
-			   F(RESP) },
+	[0x40] = { "ATC_INV", F(GLOBAL) | F(SSV) | F(SUBSTREAMID) |
+				      F(STREAMID) | F(ATC_SIZE) | F(ADDR) },
+	[0x41] = { "PRI_RESP", F(SSV) | F(SUBSTREAMID) | F(STREAMID) |
+				       F(PRGINDEX) | F(RESP) },
 	/* 4.7 */
 	[0x44] = { "RESUME",
 		   F(SSEC) | F(ACTION) | F(ABORT) | F(STREAMID) | F(STAG) },

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The /init of a first, short boot: prints the machine's ACPI table IORT as
  * hex, for iort.py.

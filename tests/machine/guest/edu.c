@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 #include "edu.h"
 
 #include <errno.h>
@@ -39,7 +39,7 @@ static bool is_running(const struct edu *edu)
 
 static int wait_idle(const struct edu *edu)
 {
-	const struct timespec pause = {.tv_nsec = POLL_NANOSECONDS};
+	const struct timespec pause = { .tv_nsec = POLL_NANOSECONDS };
 
 	for (int i = 0; i < POLLS; i++) {
 		if (!is_running(edu))

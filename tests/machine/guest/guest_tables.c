@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 #include "guest_tables.h"
 
 #include <errno.h>
@@ -42,8 +42,6 @@
 
 /* The stream table entry (IHI 0070, 5.2). */
 #define STE0_V                BIT(0)
-#define STE0_CFG_ABORT        FIELD(0, 1)
-#define STE0_CFG_BYPASS       FIELD(4, 1)
 #define STE0_CFG_S1           FIELD(5, 1)
 #define STE1_S1CIR_WRITE_BACK FIELD(1, 2)
 #define STE1_S1COR_WRITE_BACK FIELD(1, 4)
@@ -76,7 +74,7 @@ int guest_memory_init(struct guest_memory *memory, uint64_t ipa, size_t size)
 void guest_memory_free(struct guest_memory *memory)
 {
 	munmap(memory->base, memory->size);
-	*memory = (struct guest_memory){0};
+	*memory = (struct guest_memory){ 0 };
 }
 
 struct guest_piece guest_memory_take(struct guest_memory *memory, size_t size)
@@ -194,20 +192,10 @@ void context_descriptor_write(const struct guest_piece *cd, uint16_t asid,
 
 struct iommufd_vste vste_translate(const struct guest_piece *cd)
 {
-	return (struct iommufd_vste){.word = {
-					     STE0_V | STE0_CFG_S1 | cd->ipa,
-					     STE1_S1CIR_WRITE_BACK |
-						     STE1_S1COR_WRITE_BACK |
-						     STE1_S1CSH_INNER,
-				     }};
-}
-
-struct iommufd_vste vste_bypass(void)
-{
-	return (struct iommufd_vste){.word = {STE0_V | STE0_CFG_BYPASS}};
-}
-
-struct iommufd_vste vste_abort(void)
-{
-	return (struct iommufd_vste){.word = {STE0_V | STE0_CFG_ABORT}};
+	return (struct iommufd_vste){ .word = {
+					      STE0_V | STE0_CFG_S1 | cd->ipa,
+					      STE1_S1CIR_WRITE_BACK |
+						      STE1_S1COR_WRITE_BACK |
+						      STE1_S1CSH_INNER,
+				      } };
 }

@@ -79,7 +79,5 @@ void context_descriptor_write(const struct guest_piece *cd, uint16_t asid,
 
 /* The stream table entry of a stream with this one context descriptor. */
 struct iommufd_vste vste_translate(const struct guest_piece *cd);
-struct iommufd_vste vste_bypass(void);
-struct iommufd_vste vste_abort(void);
 
 #endif

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 #include "machine.h"
 
 #include <errno.h>
@@ -16,10 +16,10 @@ static const struct {
 	const char *type;
 	const char *folder;
 } mounts[] = {
-	{"proc", "/proc"},
-	{"sysfs", "/sys"},
-	{"devtmpfs", "/dev"},
-	{"tmpfs", "/tmp"},
+	{ "proc", "/proc" },
+	{ "sysfs", "/sys" },
+	{ "devtmpfs", "/dev" },
+	{ "tmpfs", "/tmp" },
 };
 
 static bool is_init(void)

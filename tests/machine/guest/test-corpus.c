@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Command queues as real guests wrote them, replayed whole. The streams are
+ * files in /corpus; those of their StreamIDs that are not the device's are
+ * nobody's, and dropped.
+ */
+#include <endian.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "rig.h"
+#include "cmocka-all.h"
+#include "tests.h"
+
+/* A doorbell's worth at a time, so that many calls are made. */
+#define DOORBELL 64
+
+struct stream {
+	struct smmuinv_command *ring;
+	uint32_t count;
+	uint32_t log2size;
+};
+
+/* What is to become of the commands, by their opcodes alone. */
+struct tally {
+	uint32_t forwarded;
+	uint32_t vmm;
+	uint32_t dropped;
+};
+
+/* The ring is not full: its index would be that of an empty one. */
+static uint32_t log2size_for(uint32_t count)
+{
+	uint32_t log2size = 0;
+
+	while (count >= 1u << log2size)
+		log2size++;
+	return log2size;
+}
+
+static void stream_read(struct stream *stream, const char *path)
+{
+	FILE *file = fopen(path, "rb");
+	long size;
+
+	if (!file)
+		fail_msg("no %s", path);
+	assert_int_equal(fseek(file, 0, SEEK_END), 0);
+	size = ftell(file);
+	assert_true(size > 0);
+	assert_int_equal(size % (long)sizeof(*stream->ring), 0);
+	rewind(file);
+	stream->count = (uint32_t)size / sizeof(*stream->ring);
+	stream->log2size = log2size_for(stream->count);
+	stream->ring =
+		calloc((size_t)1 << stream->log2size, sizeof(*stream->ring));
+	assert_non_null(stream->ring);
+	assert_int_equal(
+		fread(stream->ring, sizeof(*stream->ring), stream->count, file),
+		stream->count);
+	fclose(file);
+}
+
+static bool is_for_device(const struct smmuinv_command *command)
+{
+	return smmuinv_command_get(command, SMMUINV_FIELD_STREAMID) == RIG_VSID;
+}
+
+static struct tally tally_of(const struct stream *stream)
+{
+	struct tally tally = { 0 };
+
+	for (uint32_t i = 0; i < stream->count; i++) {
+		switch (smmuinv_command_opcode(&stream->ring[i])) {
+		case SMMUINV_CMD_TLBI_NH_ALL:
+		case SMMUINV_CMD_TLBI_NH_ASID:
+		case SMMUINV_CMD_TLBI_NH_VA:
+		case SMMUINV_CMD_TLBI_NH_VAA:
+		case SMMUINV_CMD_TLBI_NSNH_ALL:
+			tally.forwarded++;
+			break;
+		case SMMUINV_CMD_CFGI_CD:
+		case SMMUINV_CMD_CFGI_CD_ALL:
+			tally.forwarded += is_for_device(&stream->ring[i]);
+			tally.dropped += !is_for_device(&stream->ring[i]);
+			break;
+		case SMMUINV_CMD_PREFETCH_CONFIG:
+			tally.dropped++;
+			break;
+		default:
+			tally.vmm++;
+		}
+	}
+	return tally;
+}
+
+static void count_up(struct tally *tally,
+		     const struct smmuinv_progress *progress)
+{
+	tally->forwarded += progress->forwarded;
+	tally->vmm += progress->vmm;
+	tally->dropped += progress->dropped;
+}
+
+/* The guest's doorbells, until all is consumed. */
+static struct tally consume(struct smmuinv_queue *queue,
+			    const struct stream *stream)
+{
+	struct smmuinv_ring ring = {
+		.size = sizeof(ring),
+		.base = stream->ring,
+		.log2size = stream->log2size,
+	};
+	struct tally tally = { 0 };
+
+	while (ring.cons < stream->count) {
+		struct smmuinv_progress progress = { .size = sizeof(progress) };
+		uint32_t left = stream->count - ring.cons;
+
+		ring.prod = ring.cons + (left < DOORBELL ? left : DOORBELL);
+		assert_true(smmuinv_queue_consume(queue, &ring, &progress) > 0);
+		assert_int_equal(progress.cerror, SMMUINV_CERROR_NONE);
+		assert_int_equal(progress.host_error, 0);
+		assert_int_equal(progress.cons, ring.prod);
+		ring.cons = progress.cons;
+		count_up(&tally, &progress);
+	}
+	return tally;
+}
+
+/* The guest's SMMU is as the stream's was, so it is one of its own. */
+static struct tally replay(struct rig *rig, const struct stream *stream,
+			   enum smmuinv_choice ril)
+{
+	static const struct smmuinv_queue_ops ops = { .size = sizeof(ops) };
+	const struct smmuinv_queue_params params = {
+		.size = sizeof(params),
+		.ops = &ops,
+	};
+	struct smmuinv_vsmmu_params smmu = rig_vsmmu_params(rig, ril);
+	struct smmuinv_vsmmu *vsmmu;
+	struct smmuinv_queue *queue;
+	struct tally tally;
+
+	assert_int_equal(smmuinv_vsmmu_remove_stream(rig->vsmmu, RIG_VSID), 0);
+	assert_int_equal(smmuinv_vsmmu_new(&smmu, &vsmmu), 0);
+	assert_int_equal(smmuinv_vsmmu_add_stream(vsmmu, rig->nested.device.id,
+						  RIG_VSID),
+			 0);
+	assert_int_equal(smmuinv_queue_new(vsmmu, &params, &queue), 0);
+	tally = consume(queue, stream);
+	smmuinv_queue_free(queue);
+	smmuinv_vsmmu_free(vsmmu);
+	assert_int_equal(smmuinv_vsmmu_add_stream(
+				 rig->vsmmu, rig->nested.device.id, RIG_VSID),
+			 0);
+	return tally;
+}
+
+static void prove(struct rig *rig, const char *name, const char *path,
+		  enum smmuinv_choice ril)
+{
+	uint64_t va = rig_fresh_va(rig);
+	struct stream stream;
+	struct tally expected;
+	struct tally tally;
+
+	stream_read(&stream, path);
+	expected = tally_of(&stream);
+	rig_make_stale(rig, va, STAGE1_GLOBAL);
+	recorder_begin(&rig->recorder, name);
+	tally = replay(rig, &stream, ril);
+	recorder_end(&rig->recorder);
+	assert_int_equal(tally.forwarded, expected.forwarded);
+	assert_int_equal(tally.vmm, expected.vmm);
+	assert_int_equal(tally.dropped, expected.dropped);
+	/* Each begins with the guest's TLBI_NSNH_ALL. */
+	rig_expect(rig, va, PATTERN_B);
+	printf("CASES corpus %" PRIu32 "\n", stream.count);
+	free(stream.ring);
+}
+
+static void corpus_02_of_a_guest_with_ranges(void **state)
+{
+	prove(*state, __func__, "/corpus/02-lk73-both-lazy-io.bin", SMMUINV_ON);
+}
+
+static void corpus_03_of_a_guest_with_every_level(void **state)
+{
+	prove(*state, __func__, "/corpus/03-lk73-both-vfio-map.bin",
+	      SMMUINV_ON);
+}
+
+static void corpus_04_of_a_guest_with_16k_pages(void **state)
+{
+	prove(*state, __func__, "/corpus/04-lk73-16k-both-io-vfio.bin",
+	      SMMUINV_ON);
+}
+
+static void corpus_07_of_an_older_guest(void **state)
+{
+	prove(*state, __func__, "/corpus/07-lk61-both-lazy-vfio.bin",
+	      SMMUINV_ON);
+}
+
+static void corpus_29_of_a_guest_in_a_guest(void **state)
+{
+	prove(*state, __func__, "/corpus/29-lk73-l2guest-noril.bin",
+	      SMMUINV_OFF);
+}
+
+static void corpus_09_of_a_guest_without_ranges(void **state)
+{
+	prove(*state, __func__, "/corpus/09-lk73-both-noril-io.bin",
+	      SMMUINV_OFF);
+}
+
+#define RIG_TEST(name) cmocka_unit_test_teardown(name, rig_test_teardown)
+
+int test_corpus(void)
+{
+	const struct CMUnitTest tests[] = {
+		RIG_TEST(corpus_02_of_a_guest_with_ranges),
+		RIG_TEST(corpus_03_of_a_guest_with_every_level),
+		RIG_TEST(corpus_04_of_a_guest_with_16k_pages),
+		RIG_TEST(corpus_07_of_an_older_guest),
+		RIG_TEST(corpus_29_of_a_guest_in_a_guest),
+		RIG_TEST(corpus_09_of_a_guest_without_ranges),
+	};
+
+	return cmocka_run_group_tests_name("corpus", tests, rig_group_setup,
+					   rig_group_teardown);
+}

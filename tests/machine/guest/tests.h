@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The groups of tests. Each returns how many of its tests failed.
+ */
+#ifndef GUEST_TESTS_H
+#define GUEST_TESTS_H
+
+int test_bringup(void);
+int test_opcodes(void);
+int test_dma(void);
+int test_refusal(void);
+int test_corpus(void);
+
+/*
+ * Runs every program in the folder /unit, the library's unit tests: it is their
+ * only run on this architecture.
+ */
+int test_unit(void);
+
+#endif

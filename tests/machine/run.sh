@@ -1,0 +1,223 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+# shellcheck source=SCRIPTDIR/../../scripts/lib.sh
+. "$root/scripts/lib.sh"
+
+usage() {
+	cat <<'END'
+usage: tests/machine/run.sh
+
+The machine test: the library over a real Linux kernel with a real SMMUv3 driver
+and real DMA, in an emulator. What it proves: tests/machine/README.md.
+
+environment:
+  KERNEL=X.Y         this kernel instead of the newest on offer (6.13 or newer)
+  QEMU=PROGRAM       this emulator
+  SMMUINV_CACHE=DIR  where kernels, the emulator, builds and records are kept
+                     (default: build/machine)
+
+exit status: 0 passed, 1 failed, 77 this host lacks the means
+END
+}
+
+# Streams of tests/corpus that guest/test-corpus.c replays.
+streams=(02-lk73-both-lazy-io 03-lk73-both-vfio-map 04-lk73-16k-both-io-vfio
+	07-lk61-both-lazy-vfio 09-lk73-both-noril-io 29-lk73-l2guest-noril)
+
+# The machine has no clock to speak of: the unit tests do less there.
+unit_scale=0.01
+
+# uapi_complete: a definition that is not held against the kernel's is found.
+uapi_complete() {
+	local name
+	local -a names
+	mapfile -t names < <(grep -oE '\b(UAPI_|uapi_)[A-Za-z0-9_]+' \
+		"$root/lib/iommufd-uapi.h" | sort -u)
+	for name in "${names[@]}"; do
+		grep -qw "$name" "$here/uapi-check.c" ||
+			die "uapi-check.c does not look at $name"
+	done
+}
+
+# uapi_check HEADERS: lib/iommufd-uapi.h against the kernel's header.
+uapi_check() {
+	local name flags=()
+	for name in OUT_MAX_PASID_LOG2 PCI_ATS_NOT_SUPPORTED \
+		ERRATA_REPEAT_TLBI_CFGI; do
+		! grep -qiE "$name\b" "$1/linux/iommufd.h" ||
+			flags+=("-DHAVE_$name")
+	done
+	uapi_complete
+	"${CROSS}gcc" -std=c11 -fsyntax-only -Wall -Wno-sign-compare \
+		-I "$root/include" -I "$root/lib" -isystem "$1" \
+		"${flags[@]}" "$here/uapi-check.c" ||
+		die "lib/iommufd-uapi.h is not what the kernel's header says"
+}
+
+# cross_file HEADERS CMOCKA: what a cross file cannot know beforehand.
+cross_file() {
+	cat <<-END
+		[properties]
+		pkg_config_libdir = ['$2/pkgconfig']
+		[built-in options]
+		c_args = ['-isystem', '$1']
+	END
+}
+
+# cross_build HEADERS CMOCKA: the whole project, for arm64; sets "build". The
+# folder is this source tree's and this configuration's own.
+cross_build() {
+	local key file=$cache/cross-$$.ini
+	cross_file "$1" "$2" >"$file"
+	key=$({
+		printf '%s\n' "$root"
+		cat "$here/aarch64.cross" "$file"
+	} | sha256sum | cut -c 1-12)
+	build=$cache/build-$key
+	mkdir -p "$build"
+	mv "$file" "$build/host.ini"
+	[ -e "$build/build.ninja" ] ||
+		quietly meson setup "$build" "$root" -Ddefault_library=static \
+			--cross-file "$here/aarch64.cross" \
+			--cross-file "$build/host.ini" ||
+		die "the project cannot be configured for arm64"
+	quietly ninja -C "$build" ||
+		die "the project does not compile for arm64"
+}
+
+# files_list CMOCKA: boot.sh's --file options: what the programs are linked with,
+# the streams, the examples and the unit tests.
+files_list() {
+	local name program
+	for name in ld-linux-aarch64.so.1 libc.so.6; do
+		printf '%s\n' --file \
+			"lib/$name=$("${CROSS}gcc" -print-file-name="$name")"
+	done
+	printf '%s\n' --file "lib/libcmocka.so.0=$1/lib/libcmocka.so.0"
+	for name in "${streams[@]}"; do
+		printf '%s\n' --file \
+			"corpus/$name.bin=$root/tests/corpus/$name.bin"
+	done
+	for name in bringup replay; do
+		printf '%s\n' --file "$name=$build/examples/$name"
+	done
+	for program in "$build"/tests/test-*; do
+		[ ! -f "$program" ] || [ ! -x "$program" ] ||
+			printf '%s\n' --file \
+				"unit/${program##*/}=$program"
+	done
+}
+
+# progress: a line for each test that ended; of the unit tests, for each program.
+progress() {
+	local line units=no running=''
+	while IFS= read -r line; do
+		case "$units $line" in
+		'no [ RUN      ] '*) running=${line#*] } ;;
+		"no [       OK ] $running") say "ok: $running" ;;
+		"no [  FAILED  ] $running")
+			say "FAILED: $running"
+			# cmocka names it once more at the end.
+			running=
+			;;
+		*' UNITS begin') units=yes ;;
+		*' UNIT '*' 0') line=${line#UNIT } && say "ok: on arm64: ${line% 0}" ;;
+		*' UNIT '*) say "FAILED: on arm64: ${line#UNIT }" ;;
+		esac
+	done
+}
+
+# failed MESSAGE: what the console has to say, and where the rest is.
+failed() {
+	grep -vE '^(SENT|CALL|RESULT|WINDOW) ' "$records/console" |
+		grep -E -B 2 -A 8 'ERROR|FAILED|WARNING: |^failed|Oops|Kernel panic' |
+		head -n 60 >&2 || tail -n 30 "$records/console" >&2 || true
+	die "$1; records: $records"
+}
+
+# boot CMOCKA: runs the tests; the records are left in "records".
+boot() {
+	local status=0
+	local -a files
+	mapfile -t files < <(files_list "$1")
+	: >"$records/console"
+	"$here/boot.sh" --kernel "$kernel" --qemu "$qemu" \
+		--init "$build/tests/machine/machine-test" "${files[@]}" \
+		--trace "$records/trace" --log "$records/console" \
+		--append "SMMUINV_TEST_SCALE=$unit_scale" --timeout 600 |
+		progress || status=$?
+	case "$status" in
+	0) ;;
+	"$EXIT_SKIP") exit "$EXIT_SKIP" ;;
+	*) failed "the machine's tests failed (boot.sh: $status)" ;;
+	esac
+}
+
+# total WORD: the sum of the console's "CASES WORD N".
+total() {
+	awk -v word="$1" '$1 == "CASES" && $2 == word { n += $3 }
+		END { print n + 0 }' "$records/console"
+}
+
+# expected PATTERN WHAT: how many there are; a run without any of these has proved
+# nothing. The unit tests' own lines do not count.
+expected() {
+	sed '/^UNITS begin$/,${/^UNIT /!d}' "$records/console" |
+		grep -cE "$1" || failed "no $2 in the machine's console"
+}
+
+summary() {
+	local tests units
+	tests=$(expected '^\[       OK \]' tests)
+	units=$(expected '^UNIT .* 0$' 'unit tests')
+	say "Linux $(cat "$kernel/version"), $(sed -n 1p "$qemu/version")"
+	say "$tests tests passed, and $units unit test programs on arm64"
+	say "$(total raw) raw and $(total canonical) canonical commands were" \
+		"answered by the kernel as predicted"
+	say "$(total corpus) commands of ${#streams[@]} guests replayed"
+	say "$compared; $spoiled"
+	say "passed in $SECONDS s; records: $records"
+}
+
+case "${1:-}" in
+-h | --help)
+	usage
+	exit 0
+	;;
+?*)
+	usage >&2
+	exit 1
+	;;
+esac
+
+host_supported
+mapfile -t packages < <(cross_packages &&
+	printf '%s\n' meson ninja-build pkg-config python3)
+packages_need "${packages[@]}" || skip "missing packages"
+mkdir -p "${SMMUINV_CACHE:-$root/build/machine}"
+cache=$(cd "${SMMUINV_CACHE:-$root/build/machine}" && pwd)
+
+# One run at a time in a cache; the lock goes with this process.
+exec 8>"$cache/.run.lock"
+flock 8
+
+kernel=$("$here/kernel.sh" "$cache" 8>&- | tail -n 1) || exit $?
+qemu=$("$here/qemu.sh" "$cache" 8>&- | tail -n 1) || exit $?
+cmocka=$("$here/cmocka.sh" "$cache" 8>&- | tail -n 1) || exit $?
+records=$cache/records-$(cat "$kernel/version")
+mkdir -p "$records"
+build=
+
+say "Linux $(cat "$kernel/version"): its header, the build for arm64, the boot"
+uapi_check "$kernel/headers/include"
+cross_build "$kernel/headers/include" "$cmocka" 8>&-
+boot "$cmocka" 8>&-
+compared=$("$here/compare-trace.py" "$records/console" "$records/trace") ||
+	die "QEMU's trace is not what the library sent; records: $records"
+spoiled=$("$here/compare-trace.py" --self-test "$records/console" \
+	"$records/trace") || die "the comparer is broken; records: $records"
+summary
