@@ -668,6 +668,51 @@ ttl128_of_a_guest_with_128_bit_descriptors_is_not_dropped(void **state)
 	assert_int_equal(found.field, SMMUINV_FIELD_TTL128);
 }
 
+/* 4.1.5 for one bit that is zero in a legal command. */
+static void one_res0_bit(const struct smmuinv_command *base, unsigned int bit,
+			 const struct smmuinv_features *smmu)
+{
+	uint64_t dw[2] = { test_dw0(base), test_dw1(base) };
+	struct smmuinv_command ignored;
+	struct smmuinv_command c;
+	struct smmuinv_finding clean;
+	struct smmuinv_finding found;
+	int verdict;
+
+	dw[bit / 64] |= UINT64_C(1) << (bit % 64);
+	c = test_command(dw[0], dw[1]);
+	verdict = check(base, smmu, smmu, 0, &clean);
+	assert_int_equal(check(base, smmu, smmu, SMMUINV_CHECK_STRICT, &found),
+			 verdict);
+	/* Strictly, it is illegal just if it is RES0. */
+	if (check(&c, smmu, smmu, SMMUINV_CHECK_STRICT, &found) !=
+		    SMMUINV_ILLEGAL ||
+	    found.rule != SMMUINV_RULE_RES0)
+		fail_msg("bit %u: strictly %s: %s", bit, test_text(&c),
+			 smmuinv_rule_text(found.rule));
+	assert_int_equal(oracle_judge(&c, smmu, smmu, true, &ignored),
+			 SMMUINV_ILLEGAL);
+	/* Otherwise it is as if it were not set. */
+	if (check(&c, smmu, smmu, 0, &found) != verdict ||
+	    !test_command_equal(&found.command, &clean.command))
+		fail_msg("bit %u: %s becomes %s", bit, test_text(&c),
+			 test_text(&found.command));
+}
+
+/* 4.4.1.1: it is a hint about TTL, and RES0 without that or TG */
+static void
+ttl128_without_ttl_is_res0_with_128_bit_descriptors_too(void **state)
+{
+	const struct smmuinv_features smmu =
+		with(test_features_full(), SMMUINV_FEATURE_D128, 1);
+	struct smmuinv_command single = PLAIN(TLBI_NH_VA);
+	struct smmuinv_command ranged = range(0x13, 1, 0, 1, 1);
+
+	(void)state;
+	one_res0_bit(&single, 71, &smmu);
+	one_res0_bit(&ranged, 71, &smmu);
+}
+
 /* The verdict that the rules of 4.4.1.1 give for the four range fields. */
 static int range_verdict(uint64_t tg, uint64_t ttl, uint64_t num,
 			 uint64_t scale, bool ril, bool ds, bool strict,
@@ -904,8 +949,7 @@ static void without_substreams_the_ssv_of_an_atc_inv_counts_as_0(void **state)
 		       none, MAKE(ATC_INV, V(STREAMID, 3), V(ATC_SIZE, 52)));
 }
 
-/* 4.1.7: out of range is no error, and what vSIDs there are is not known here
- */
+/* 4.1.7: out of range is no error; which vSIDs there are is not known here */
 static void any_streamid_goes_through_as_given(void **state)
 {
 	struct smmuinv_features guest =
@@ -981,54 +1025,17 @@ static struct smmuinv_command filled(uint8_t opcode)
 	return test_command(dw[0], dw[1]);
 }
 
-/* 4.1.5 for one bit that is zero in a legal command. */
-static void one_res0_bit(const struct smmuinv_command *base, unsigned int bit,
-			 const struct smmuinv_features *smmu)
+/* Every bit of a legal command that is RES0 on this SMMU. */
+static void every_res0_bit(const struct smmuinv_command *base,
+			   const struct smmuinv_features *smmu,
+			   const uint64_t fields[2])
 {
-	uint64_t dw[2] = { test_dw0(base), test_dw1(base) };
-	struct smmuinv_command ignored;
-	struct smmuinv_command c;
-	struct smmuinv_finding clean;
-	struct smmuinv_finding found;
-	int verdict;
-
-	dw[bit / 64] |= UINT64_C(1) << (bit % 64);
-	c = test_command(dw[0], dw[1]);
-	verdict = check(base, smmu, smmu, 0, &clean);
-	assert_int_equal(check(base, smmu, smmu, SMMUINV_CHECK_STRICT, &found),
-			 verdict);
-	/* Strictly, it is illegal just if it is RES0. */
-	if (check(&c, smmu, smmu, SMMUINV_CHECK_STRICT, &found) !=
-		    SMMUINV_ILLEGAL ||
-	    found.rule != SMMUINV_RULE_RES0)
-		fail_msg("bit %u: strictly %s: %s", bit, test_text(&c),
-			 smmuinv_rule_text(found.rule));
-	assert_int_equal(oracle_judge(&c, smmu, smmu, true, &ignored),
-			 SMMUINV_ILLEGAL);
-	/* Otherwise it is as if it were not set. */
-	if (check(&c, smmu, smmu, 0, &found) != verdict ||
-	    !test_command_equal(&found.command, &clean.command))
-		fail_msg("bit %u: %s becomes %s", bit, test_text(&c),
-			 test_text(&found.command));
-}
-
-/* Every bit of a legal command that is RES0 on this SMMU; returns how many. */
-static unsigned int every_res0_bit(const struct smmuinv_command *base,
-				   const struct smmuinv_features *smmu,
-				   const uint64_t fields[2])
-{
-	unsigned int count = 0;
 	unsigned int bit;
 
 	for (bit = 8; bit < 128; bit++) {
-		uint64_t one = UINT64_C(1) << (bit % 64);
-
-		if (fields[bit / 64] & one)
-			continue;
-		one_res0_bit(base, bit, smmu);
-		count++;
+		if (!(fields[bit / 64] & UINT64_C(1) << (bit % 64)))
+			one_res0_bit(base, bit, smmu);
 	}
-	return count;
 }
 
 /* 4.1.5: every one of 128 bits, for every opcode that there is */
@@ -1621,6 +1628,8 @@ static void random_commands_for_any_two_smmus_are_judged_so_too(void **state)
 			.flags = test_chance(25) ? SMMUINV_CHECK_STRICT : 0,
 		};
 
+		spec_feature_set(&p.guest, SMMUINV_FEATURE_D128,
+				 test_chance(30));
 		for (j = 0; j < PER_PAIR; j++) {
 			struct smmuinv_command c = oracle_random_command();
 
@@ -1810,6 +1819,7 @@ int main(void)
 		T(a_single_address_inside_a_block_goes_through_as_given),
 		T(ttl128_is_cleared_where_the_guest_has_no_128_bit_descriptors),
 		T(ttl128_of_a_guest_with_128_bit_descriptors_is_not_dropped),
+		T(ttl128_without_ttl_is_res0_with_128_bit_descriptors_too),
 		T(every_combination_of_the_range_fields_is_judged_as_specified),
 		T(tlbi_nh_asid_upper_asid_byte_is_cleared_when_the_guest_has_8_bit_asids),
 		T(tlbi_nh_va_upper_asid_byte_is_cleared_when_the_guest_has_8_bit_asids),

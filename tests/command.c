@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "spec.h"
@@ -23,9 +24,19 @@ static void assert_untouched(const struct smmuinv_command *out)
 	assert_memory_equal(out, &untouched, sizeof(untouched));
 }
 
-static void assert_bytes(const struct smmuinv_command *command,
-			 const unsigned char bytes[BYTES])
+/* @hex has the 16 bytes in the order of memory, "12 80 00 ...". */
+static void assert_bytes(const struct smmuinv_command *command, const char *hex)
 {
+	unsigned char bytes[BYTES];
+	size_t i;
+
+	for (i = 0; i < BYTES; i++) {
+		char *end;
+
+		bytes[i] = (unsigned char)strtoul(hex, &end, 16);
+		assert_ptr_equal(end, hex + 2);
+		hex = *end ? end + 1 : end;
+	}
 	assert_memory_equal(command, bytes, BYTES);
 }
 
@@ -53,18 +64,15 @@ static void cfgi_cd_has_the_bytes_of_the_specification(void **state)
 	(void)state;
 	assert_int_equal(
 		smmuinv_command_cfgi_cd(&out, 0x12345678, 0xabcde, true), 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){
-				   0x05, 0xe0, 0xcd, 0xab,    /* ssid 0xabcde */
-				   0x78, 0x56, 0x34, 0x12,    /* sid */
-				   0x01, 0, 0, 0, 0, 0, 0, 0, /* leaf */
-			   });
+	assert_bytes(&out, "05 e0 cd ab 78 56 34 12 "
+			   "01 00 00 00 00 00 00 00");
 	assert_int_equal(smmuinv_command_cfgi_cd(&out, 1, 0, false), 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){ 0x05, 0, 0, 0, 1 });
+	assert_bytes(&out, "05 00 00 00 01 00 00 00 "
+			   "00 00 00 00 00 00 00 00");
 	assert_int_equal(
 		smmuinv_command_cfgi_cd(&out, 0xffffffff, 0xfffff, false), 0);
-	assert_bytes(&out,
-		     (const unsigned char[BYTES]){ 0x05, 0xf0, 0xff, 0xff, 0xff,
-						   0xff, 0xff, 0xff });
+	assert_bytes(&out, "05 f0 ff ff ff ff ff ff "
+			   "00 00 00 00 00 00 00 00");
 }
 
 /* 4.3.4: SSec[10] StreamID[63:32] */
@@ -74,8 +82,8 @@ static void cfgi_cd_all_has_the_bytes_of_the_specification(void **state)
 
 	(void)state;
 	assert_int_equal(smmuinv_command_cfgi_cd_all(&out, 0xdeadbeef), 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){ 0x06, 0, 0, 0, 0xef,
-							 0xbe, 0xad, 0xde });
+	assert_bytes(&out, "06 00 00 00 ef be ad de "
+			   "00 00 00 00 00 00 00 00");
 }
 
 /* 4.4.2.1: VMID[47:32], which the kernel fills in */
@@ -85,7 +93,8 @@ static void tlbi_nh_all_has_the_bytes_of_the_specification(void **state)
 
 	(void)state;
 	assert_int_equal(smmuinv_command_tlbi_nh_all(&out), 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){ 0x10 });
+	assert_bytes(&out, "10 00 00 00 00 00 00 00 "
+			   "00 00 00 00 00 00 00 00");
 }
 
 /* 4.4.2.2: VMID[47:32] ASID[63:48] */
@@ -95,8 +104,8 @@ static void tlbi_nh_asid_has_the_bytes_of_the_specification(void **state)
 
 	(void)state;
 	assert_int_equal(smmuinv_command_tlbi_nh_asid(&out, 0xbeef), 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){ 0x11, 0, 0, 0, 0, 0,
-							 0xef, 0xbe });
+	assert_bytes(&out, "11 00 00 00 00 00 ef be "
+			   "00 00 00 00 00 00 00 00");
 }
 
 /*
@@ -118,24 +127,8 @@ static void tlbi_nh_va_has_the_bytes_of_the_specification(void **state)
 
 	(void)state;
 	assert_int_equal(smmuinv_command_tlbi_nh_va(&out, &t), 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){
-				   0x12,
-				   0x80,
-				   0,
-				   0,
-				   0,
-				   0,
-				   0x05,
-				   0, /* num 8 */
-				   0x01,
-				   0x07,
-				   0x01,
-				   0,
-				   0xff,
-				   0xff,
-				   0,
-				   0,
-			   });
+	assert_bytes(&out, "12 80 00 00 00 00 05 00 "
+			   "01 07 01 00 ff ff 00 00");
 	t = (struct smmuinv_tlbi){
 		.size = sizeof(t),
 		.va = 0xfffffffffffff000,
@@ -146,28 +139,12 @@ static void tlbi_nh_va_has_the_bytes_of_the_specification(void **state)
 		.scale = 39,
 	};
 	assert_int_equal(smmuinv_command_tlbi_nh_va(&out, &t), 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){
-				   0x12,
-				   0xf0,
-				   0x71,
-				   0x02,
-				   0,
-				   0,
-				   0xff,
-				   0xff,
-				   0x00,
-				   0xfe,
-				   0xff,
-				   0xff,
-				   0xff,
-				   0xff,
-				   0xff,
-				   0xff,
-			   });
+	assert_bytes(&out, "12 f0 71 02 00 00 ff ff "
+			   "00 fe ff ff ff ff ff ff");
 	t = (struct smmuinv_tlbi){ .size = sizeof(t), .va = 0x1000 };
 	assert_int_equal(smmuinv_command_tlbi_nh_va(&out, &t), 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){ 0x12, 0, 0, 0, 0, 0, 0,
-							 0, 0, 0x10 });
+	assert_bytes(&out, "12 00 00 00 00 00 00 00 "
+			   "00 10 00 00 00 00 00 00");
 }
 
 /* 4.4.2.3: as TLBI_NH_VA, without ASID */
@@ -184,24 +161,8 @@ static void tlbi_nh_vaa_has_the_bytes_of_the_specification(void **state)
 
 	(void)state;
 	assert_int_equal(smmuinv_command_tlbi_nh_vaa(&out, &t), 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){
-				   0x13,
-				   0,
-				   0x10,
-				   0,
-				   0,
-				   0,
-				   0,
-				   0, /* scale 1 */
-				   0x00,
-				   0x09,
-				   0,
-				   0,
-				   0,
-				   0x80,
-				   0,
-				   0,
-			   });
+	assert_bytes(&out, "13 00 10 00 00 00 00 00 "
+			   "00 09 00 00 00 80 00 00");
 }
 
 /* 4.4.4.1: no field */
@@ -211,7 +172,8 @@ static void tlbi_nsnh_all_has_the_bytes_of_the_specification(void **state)
 
 	(void)state;
 	assert_int_equal(smmuinv_command_tlbi_nsnh_all(&out), 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){ 0x30 });
+	assert_bytes(&out, "30 00 00 00 00 00 00 00 "
+			   "00 00 00 00 00 00 00 00");
 }
 
 /*
@@ -233,32 +195,16 @@ static void atc_inv_has_the_bytes_of_the_specification(void **state)
 
 	(void)state;
 	assert_int_equal(smmuinv_command_atc_inv(&out, &a), 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){
-				   0x40,
-				   0x5a,
-				   0x34,
-				   0x12,
-				   0x00,
-				   0x01,
-				   0,
-				   0,
-				   0x09,
-				   0xf0,
-				   0xff,
-				   0xff,
-				   0xff,
-				   0x7f,
-				   0,
-				   0,
-			   });
+	assert_bytes(&out, "40 5a 34 12 00 01 00 00 "
+			   "09 f0 ff ff ff 7f 00 00");
 	a = (struct smmuinv_atc){
 		.size = sizeof(a),
 		.sid = 0xffffffff,
 		.log2_pages = SMMUINV_ATC_SIZE_ALL,
 	};
 	assert_int_equal(smmuinv_command_atc_inv(&out, &a), 0);
-	assert_bytes(&out, (const unsigned char[BYTES]){
-				   0x40, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 52 });
+	assert_bytes(&out, "40 00 00 00 ff ff ff ff "
+			   "34 00 00 00 00 00 00 00");
 }
 
 static void every_operand_of_cfgi_cd_reads_back(void **state)
@@ -905,6 +851,16 @@ static const struct printed {
 	{ 0x0000000000000073, 0x1001, "DPTI_PA pa=0x1000 leaf" },
 	{ 0x0000000000000000, 0, "RESERVED opcode=0x00" },
 	{ 0x000000000000008f, 0, "RESERVED opcode=0x8f" },
+	/* numbers that stand even when they are 0 */
+	{ 0x0000000000000002, 0,
+	  "PREFETCH_ADDR sid=0x0 ssid=0 addr=0x0 size=0 stride=0" },
+	{ 0x0000000000000004, 0, "CFGI_STE_RANGE sid=0x0 range=0" },
+	{ 0x0000000000000011, 0, "TLBI_NH_ASID asid=0" },
+	{ 0x000000000000002a, 0, "TLBI_S2_IPA ipa=0x0" },
+	{ 0x0000000000000040, 0, "ATC_INV sid=0x0 ssid=0 addr=0x0 size=0" },
+	{ 0x0000000000000041, 0, "PRI_RESP sid=0x0 ssid=0 prgindex=0 resp=0" },
+	{ 0x0000000000000044, 0, "RESUME sid=0x0 stag=0x0" },
+	{ 0x0000000000000073, 0, "DPTI_PA pa=0x0" },
 	/* bits outside every field */
 	{ 0x8000000000000010, 0x1, "TLBI_NH_ALL res0=0x1:0x8000000000000000" },
 	{ 0x0000000100000030, 0, "TLBI_NSNH_ALL res0=0x0:0x100000000" },

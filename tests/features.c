@@ -787,6 +787,37 @@ static void what_is_offered_is_always_compatible_with_its_host(void **state)
 	assert_true(met > 0);
 }
 
+/* What the guest's tables are read by, and the VMM has no wish for. */
+static void what_has_no_choice_is_as_the_hosts(void **state)
+{
+	static const enum smmuinv_feature as_host[] = {
+		SMMUINV_FEATURE_CD2L, SMMUINV_FEATURE_TTENDIAN,
+		SMMUINV_FEATURE_TERM_MODEL, SMMUINV_FEATURE_BBML
+	};
+	size_t met = 0;
+	size_t i;
+	size_t n;
+
+	(void)state;
+	for (n = 0; n < test_iterations(20000); n++) {
+		struct smmuinv_features host = test_features_random_host();
+		struct smmuinv_offer offer = random_offer();
+		struct smmuinv_features guest;
+
+		if (smmuinv_features_offer(&guest, &host, &offer, NULL))
+			continue;
+		met++;
+		for (i = 0; i < ARRAY_SIZE(as_host); i++)
+			assert_int_equal(spec_feature_get(&guest, as_host[i]),
+					 spec_feature_get(&host, as_host[i]));
+		/* And nothing beyond the fields that features are. */
+		assert_int_equal(guest.idr[1] & 0xfc00f800, 0);
+		assert_int_equal(guest.idr[3] & 0xffffe3ff, 0);
+		assert_int_equal(guest.idr[5] & 0xfffff308, 0);
+	}
+	assert_true(met > 0);
+}
+
 /* Registers that nesting cannot carry, or that nobody has set. */
 static void a_guest_is_never_offered_what_nesting_cannot_carry(void **state)
 {
@@ -868,6 +899,7 @@ static void ds_is_not_offered_without_a_4k_or_16k_granule(void **state)
 {
 	struct smmuinv_features host = rich_host();
 	struct smmuinv_offer offer = no_wishes;
+	enum smmuinv_feature lacking;
 	struct smmuinv_features guest;
 
 	(void)state;
@@ -876,6 +908,18 @@ static void ds_is_not_offered_without_a_4k_or_16k_granule(void **state)
 	assert_int_equal(spec_feature_get(&guest, SMMUINV_FEATURE_DS), 0);
 	/* What VAX needs is there: the 64K granule. */
 	assert_int_equal(spec_feature_get(&guest, SMMUINV_FEATURE_VAX), 1);
+	/* Either of the others does. */
+	offer.granules = SMMUINV_GRANULE_16K;
+	guest = offer_ok(&host, &offer);
+	assert_int_equal(spec_feature_get(&guest, SMMUINV_FEATURE_DS), 1);
+	offer.granules = SMMUINV_GRANULE_4K;
+	guest = offer_ok(&host, &offer);
+	assert_int_equal(spec_feature_get(&guest, SMMUINV_FEATURE_DS), 1);
+	/* And what is asked for, but cannot be, is refused. */
+	offer.granules = SMMUINV_GRANULE_64K;
+	offer.ds = SMMUINV_ON;
+	assert_int_equal(offer_result(&host, &offer, &lacking), -EOPNOTSUPP);
+	assert_int_equal(lacking, SMMUINV_FEATURE_DS);
 }
 
 /* 6.3.6: VAX of 52 bits needs GRAN64K, or DS with GRAN4K or GRAN16K */
@@ -907,7 +951,10 @@ static void physical_addresses_of_52_bits_need_64k_or_ds(void **state)
 	offer.granules = SMMUINV_GRANULE_4K;
 	assert_int_equal(offer_result(&host, &offer, &lacking), 0);
 	offer.ds = SMMUINV_OFF;
-	assert_int_not_equal(offer_result(&host, &offer, &lacking), 0);
+	assert_int_equal(offer_result(&host, &offer, &lacking), -EOPNOTSUPP);
+	assert_int_equal(lacking, SMMUINV_FEATURE_OAS);
+	offer.granules = SMMUINV_GRANULE_64K;
+	assert_int_equal(offer_result(&host, &offer, &lacking), 0);
 }
 
 static void the_same_offer_to_the_same_host_is_the_same(void **state)
@@ -1189,6 +1236,7 @@ int main(void)
 		T(an_offer_of_a_wrong_size_is_invalid),
 		T(nobody_needs_to_ask_what_the_host_lacks),
 		T(what_is_offered_is_always_compatible_with_its_host),
+		T(what_has_no_choice_is_as_the_hosts),
 		T(a_guest_is_never_offered_what_nesting_cannot_carry),
 		T(a_guest_is_always_offered_what_it_needs_to_translate),
 		T(what_is_offered_is_an_smmu_that_could_exist),

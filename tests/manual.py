@@ -8,8 +8,8 @@ functions, structures, enumerations and macros, and no others:
   - every function of the maps is in the NAME and the SYNOPSIS of exactly one
     page, with the prototype of the header, and is spoken of in DESCRIPTION;
   - every structure has a section "struct NAME" with its definition as in the
-    header, and a list of exactly its fields; every enumeration one with exactly
-    its constants; every macro is mentioned;
+    header and a list of exactly its fields; every enumeration has one with
+    exactly its constants; every macro is mentioned;
   - every errno that the header names stands in ERRORS.
 
 Of every page, that of the overview included, mandoc accepts the format, the

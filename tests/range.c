@@ -722,6 +722,20 @@ static void scale_stays_within_31_and_with_ds_within_39(void **state)
 	assert_out_untouched();
 }
 
+/* Of @need commands for which there was room for @capacity. */
+static void assert_all_or_nothing(size_t need, size_t capacity)
+{
+	size_t i;
+
+	if (capacity < need) {
+		assert_out_untouched();
+		return;
+	}
+	for (i = 0; i < need; i++)
+		assert_false(test_command_equal(&out[i], &untouched));
+	assert_true(test_command_equal(&out[need], &untouched));
+}
+
 static void write_all_or_nothing(const struct smmuinv_range *r,
 				 const struct smmuinv_features *f)
 {
@@ -731,10 +745,7 @@ static void write_all_or_nothing(const struct smmuinv_range *r,
 	for (capacity = 0; capacity <= (size_t)need + 1; capacity++) {
 		clear_out();
 		assert_int_equal(smmuinv_range_tlbi(r, f, out, capacity), need);
-		if (capacity < (size_t)need)
-			assert_out_untouched();
-		else
-			assert_true(test_command_equal(&out[need], &untouched));
+		assert_all_or_nothing((size_t)need, capacity);
 	}
 }
 
@@ -1019,10 +1030,7 @@ static void atc_spans_that_do_not_fit_are_counted_and_not_written(void **state)
 		clear_out();
 		assert_int_equal(smmuinv_range_atc(&r, &f, out, capacity),
 				 need);
-		if (capacity < (size_t)need)
-			assert_out_untouched();
-		else
-			assert_true(test_command_equal(&out[need], &untouched));
+		assert_all_or_nothing((size_t)need, capacity);
 	}
 }
 
