@@ -66,7 +66,8 @@ static void raise_error(struct vmm *vmm, const struct smmuinv_progress *p)
 
 static int on_doorbell(struct vmm *vmm)
 {
-	struct smmuinv_progress progress = { .size = sizeof(progress) };
+	struct smmuinv_progress progress = { .size = sizeof(progress),
+					     .cons = vmm->cmdq_cons };
 	struct smmuinv_ring ring = {
 		.size = sizeof(ring),
 		.base = vmm->ring,

@@ -553,7 +553,8 @@ static void skip_error(struct replay *r)
 
 static int consume(struct replay *r)
 {
-	struct smmuinv_progress progress = { .size = sizeof(progress) };
+	struct smmuinv_progress progress = { .size = sizeof(progress),
+					     .cons = r->cons };
 	struct smmuinv_ring ring = {
 		.size = sizeof(ring),
 		.base = r->ring,

@@ -100,11 +100,12 @@ int smmuinv_batch_add(struct smmuinv_batch *batch,
 
 	if (!batch || !command || (finding && !PARAMS_WRITABLE(finding)))
 		return -EINVAL;
-	if (smmuinv__batch_is_full(batch))
-		return -ENOSPC;
 	verdict = smmuinv__check_run(&batch->vsmmu->check, command, &found);
-	if (verdict == SMMUINV_FORWARD || verdict == SMMUINV_IGNORE)
+	if (verdict == SMMUINV_FORWARD || verdict == SMMUINV_IGNORE) {
+		if (smmuinv__batch_is_full(batch))
+			return -ENOSPC;
 		smmuinv__batch_push(batch, &found.command, found.rule);
+	}
 	smmuinv__check_report(finding, &found);
 	return verdict;
 }
@@ -135,8 +136,7 @@ static void resolve(const struct smmuinv_vsmmu *vsmmu, struct entry *entry)
 	if (!names_stream(&entry->canonical) ||
 	    entry->rule == SMMUINV_RULE_SSID_OUT_OF_RANGE)
 		return;
-	known = smmuinv__streams_has(vsmmu->streams, vsmmu->viommu_id,
-				     sid_of(&entry->canonical));
+	known = smmuinv__streams_has(vsmmu->streams, sid_of(&entry->canonical));
 	entry->rule = known ? SMMUINV_RULE_NONE : SMMUINV_RULE_STREAM_UNKNOWN;
 }
 

@@ -10,6 +10,7 @@
 enum need {
 	NEED_NOTHING,  /* the VMM's own emulation */
 	NEED_AT_LEAST, /* the host's number must not be smaller */
+	NEED_ABSENT,   /* no host can carry it */
 	NEED_COVER,    /* every bit of the guest's must be the host's too */
 	NEED_SAME,     /* the choice that the host has made; 0 leaves it open */
 };
@@ -58,7 +59,7 @@ static const struct feature features_table[SMMUINV_FEATURE_COUNT] = {
 				      true },
 	[SMMUINV_FEATURE_DS] = { "IDR5.DS", 5, 7, 1, NEED_COVER, true },
 	/* TTL128 is forwarded to no host, so no guest may rely on it. */
-	[SMMUINV_FEATURE_D128] = { "IDR5.D128", 5, 8, 1, NEED_COVER, false },
+	[SMMUINV_FEATURE_D128] = { "IDR5.D128", 5, 8, 1, NEED_ABSENT, false },
 	[SMMUINV_FEATURE_VAX] = { "IDR5.VAX", 5, 10, 2, NEED_AT_LEAST, true },
 	[SMMUINV_FEATURE_OAS] = { "IDR5.OAS", 5, 0, 3, NEED_NOTHING, false },
 };
@@ -385,6 +386,8 @@ static bool need_met(enum need need, uint32_t guest, uint32_t host)
 	switch (need) {
 	case NEED_AT_LEAST:
 		return host >= guest;
+	case NEED_ABSENT:
+		return !guest;
 	case NEED_COVER:
 		return !(guest & ~host);
 	case NEED_SAME:

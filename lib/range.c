@@ -71,6 +71,9 @@ static bool range_supported(const struct smmuinv_range *r,
 {
 	if (!smmuinv_features_has_granule(features, r->granule))
 		return false;
+	if (r->asid > UINT8_MAX &&
+	    !smmuinv_features_get(features, SMMUINV_FEATURE_ASID16))
+		return false;
 	return r->granule != 16384 || r->level != 1 ||
 	       smmuinv_features_get(features, SMMUINV_FEATURE_DS);
 }

@@ -201,13 +201,9 @@ void smmuinv__streams_release(struct smmuinv_streams *streams)
 	pthread_rwlock_unlock(&streams->table);
 }
 
-bool smmuinv__streams_has(const struct smmuinv_streams *streams,
-			  uint32_t viommu_id, uint32_t vsid)
+bool smmuinv__streams_has(const struct smmuinv_streams *streams, uint32_t vsid)
 {
-	const struct stream *stream =
-		smmuinv__radix_get(&streams->by_vsid, vsid);
-
-	return stream && stream->viommu_id == viommu_id;
+	return smmuinv__radix_get(&streams->by_vsid, vsid) != NULL;
 }
 
 int smmuinv_streams_find(struct smmuinv_streams *streams, uint32_t vsid,

@@ -18,8 +18,7 @@
 void smmuinv__streams_hold(struct smmuinv_streams *streams);
 void smmuinv__streams_release(struct smmuinv_streams *streams);
 
-/* Is @vsid a device behind this vIOMMU? The table must be held. */
-bool smmuinv__streams_has(const struct smmuinv_streams *streams,
-			  uint32_t viommu_id, uint32_t vsid);
+/* Is @vsid a device of the host's? The table must be held. */
+bool smmuinv__streams_has(const struct smmuinv_streams *streams, uint32_t vsid);
 
 #endif /* SMMUINV_LIB_STREAM_H */

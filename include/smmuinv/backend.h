@@ -35,7 +35,8 @@ struct smmuinv_device_info {
 	uint32_t max_pasid_log2;
 };
 
-/** SMMUINV_CAP_PCI_ATS_NOT_SUPPORTED - the device cannot use ATS (7.1) */
+/** SMMUINV_CAP_PCI_ATS_NOT_SUPPORTED - the device cannot use ATS; told
+ * since Linux 7.1 */
 #define SMMUINV_CAP_PCI_ATS_NOT_SUPPORTED (1ull << 3)
 
 /**
@@ -49,7 +50,8 @@ struct smmuinv_device_info {
  *
  * All return 0 or a negative errno, and may be called from several threads. One
  * that answers -EINTR or -EAGAIN is called again, up to 1000 times, and then the
- * answer is an error like any other.
+ * answer is an error like any other; a positive answer is -EPROTO. @vdevice_alloc,
+ * @destroy and @invalidate run with the stream table locked, and may not use it.
  */
 struct smmuinv_backend_ops {
 	size_t size;
@@ -94,8 +96,8 @@ SMMUINV_API void smmuinv_backend_free(struct smmuinv_backend *backend);
  * @info: the answer
  *
  * Return: 0; -EINVAL for NULL or a wrong size; -ENOENT if there is no such
- * device; -EOPNOTSUPP if it is not behind an Arm SMMUv3; another errno of
- * the kernel's.
+ * device; -EOPNOTSUPP if it is not behind an Arm SMMUv3; -EPROTO for a senseless
+ * answer; another errno of the kernel's.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int

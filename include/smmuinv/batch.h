@@ -43,15 +43,16 @@ struct smmuinv_batch;
  *	@fault_index, or with -ETIMEDOUT after ATC_INVs CERROR_ATC_INV_SYNC at its
  *	CMD_SYNC (flush again when it tries the CMD_SYNC again). No other host
  *	failure shows as one.
- * @rule: why, enum smmuinv_rule
- * @field: the field at fault, enum smmuinv_field
+ * @rule: smmuinv_batch_submit(): why, enum smmuinv_rule
+ * @field: smmuinv_batch_submit(): the field at fault, enum smmuinv_field
  * @sent: of @completed, how many went to the host
- * @dropped: of @completed, how many needed nothing (@rule says not why;
- *	the vSID is no device, or the SubstreamID is out of range)
- * @host_error: the last error that the kernel gave, 0 if none
+ * @dropped: of @completed, how many needed nothing (@rule says not why): the vSID
+ *	is no device, the SubstreamID is out of range, or it is a prefetch
+ * @host_error: the last failure of a call to the kernel, -EPROTO for a senseless
+ *	answer, 0 if none
  * @host_count: the count that came with it, which may be a lie
  * @host_commands: commands handed to the kernel, repetitions included
- * @ioctls: calls to the kernel
+ * @ioctls: calls to the kernel, interrupted ones not counted
  */
 struct smmuinv_result {
 	size_t size;
@@ -101,7 +102,7 @@ SMMUINV_API void smmuinv_batch_free(struct smmuinv_batch *batch);
  * other verdicts and with an error the batch is as it was.
  *
  * Return: an enum smmuinv_verdict. SMMUINV_VMM and SMMUINV_ILLEGAL are
- * for the caller to act on. -ENOSPC if the batch is full: flush it; -EINVAL for
+ * for the caller to act on. -ENOSPC if there is no place for it: flush; -EINVAL for
  * NULL or a wrong size; -EOPNOTSUPP as in smmuinv_check().
  * Threads: the batch's. Since: 0.1.
  */
@@ -132,7 +133,8 @@ SMMUINV_API void smmuinv_batch_clear(struct smmuinv_batch *batch);
  *
  * One ioctl if all goes well, none if there is nothing to send. The batch is
  * empty after success. After an error it still holds the commands that are not
- * known complete, and flushing again retries exactly those.
+ * known complete, and flushing again retries exactly those; the indices of that
+ * result count from the first of them.
  *
  * When the kernel refuses a command, its count includes commands that it never
  * sent to the hardware; the library sends those again before it counts them in
@@ -155,7 +157,8 @@ SMMUINV_API int smmuinv_batch_flush(struct smmuinv_batch *batch,
 /**
  * smmuinv_batch_submit() - check and execute a whole array
  * @batch: an empty one
- * @commands: what a guest wrote between two CMD_SYNCs; each is read once
+ * @commands: what a guest wrote between two CMD_SYNCs; each is read once; may be
+ *	NULL if @count is 0
  * @count: how many
  * @result: what became of them; may be NULL
  *
@@ -165,7 +168,8 @@ SMMUINV_API int smmuinv_batch_flush(struct smmuinv_batch *batch,
  * error: go on from commands[result.completed].
  *
  * Return: 0 if all are complete; 1 if it stopped at result.fault_index; a
- * negative errno as smmuinv_batch_flush(), and -EBUSY if the batch is not empty.
+ * negative errno as smmuinv_batch_flush(), -EOPNOTSUPP as in smmuinv_check(), and
+ * -EBUSY if the batch is not empty.
  * Threads: the batch's. Since: 0.1.
  */
 SMMUINV_API int smmuinv_batch_submit(struct smmuinv_batch *batch,

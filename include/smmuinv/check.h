@@ -76,9 +76,10 @@ enum smmuinv_rule {
 /**
  * struct smmuinv_finding - what smmuinv_check() found
  * @size: sizeof(struct smmuinv_finding), set by the caller
- * @command: the canonical command: only fields that both SMMUs have, VMID and
- *	IGNORED fields zero. To be sent if the verdict is SMMUINV_FORWARD, to be
- *	acted on if it is SMMUINV_VMM.
+ * @command: the canonical command. With SMMUINV_FORWARD, to be sent: only fields
+ *	that both SMMUs have, VMID and IGNORED fields zero. With SMMUINV_VMM, to
+ *	be acted on: only fields that the guest's SMMU has. With the others,
+ *	nothing to rely on.
  * @rule: why, enum smmuinv_rule, or SMMUINV_RULE_NONE
  * @field: the field at fault, enum smmuinv_field, or SMMUINV_FIELD_OPCODE
  */
@@ -98,12 +99,14 @@ struct smmuinv_finding {
  * @finding: the canonical command and the reason; may be NULL. Filled in
  *	whenever a verdict is returned and for -EOPNOTSUPP.
  *
- * Addresses and IDs out of range, and ranges whose address is not aligned to
- * their level, are not illegal (4.1.7, 4.4.1.1) and go through as given. The
- * vSID is not looked at.
+ * Addresses and StreamIDs out of range, and ranges whose address is not aligned
+ * to their level, are not illegal (4.1.7, 4.4.1.1) and go through as given; a
+ * SCALE above 39 becomes 39. A SubstreamID out of range concerns nothing
+ * (SMMUINV_IGNORE); without SubstreamIDs it counts as 0. The vSID is not looked
+ * up.
  *
  * Every command for which the answer is SMMUINV_FORWARD is accepted by a
- * kernel that checks (7.3), once its vSID has a vDEVICE.
+ * kernel that checks, as Linux 7.3 does, once its vSID has a vDEVICE.
  *
  * Return: an enum smmuinv_verdict; -EINVAL for NULL, unknown flags or a
  * finding whose size is wrong; -EOPNOTSUPP if the command is legal for the guest

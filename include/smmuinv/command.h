@@ -148,7 +148,7 @@ enum smmuinv_field {
  * struct smmuinv_tlbi - operands of a TLBI by address (4.4.2.3, 4.4.2.4)
  * @size: sizeof(struct smmuinv_tlbi)
  * @va: virtual address, sign-extended; bits 11:0 must be zero
- * @asid: address space; ignored by TLBI_NH_VAA, where it must be 0
+ * @asid: address space; must be 0 for TLBI_NH_VAA, which has none
  * @leaf: only last-level entries need go; false drops walk-cache entries too
  * @tg: granule, enum smmuinv_tg; SMMUINV_TG_ANY makes it one address
  * @ttl: level of the leaf, 1..3, or 0 for unknown; 0 if @tg is ANY
@@ -194,8 +194,8 @@ struct smmuinv_atc {
 
 /*
  * Builders of the eight commands that a vIOMMU takes. All of them return 0, or
- * -EINVAL when @out is NULL or an operand is outside its documented range; then
- * @out is left as it was. VMIDs are not an operand: the kernel puts the guest's
+ * -EINVAL when @out is NULL, or an operand or the operands' size is outside its
+ * documented range; then @out is left as it was. VMIDs are not an operand: the kernel puts the guest's
  * own into every command. Threads: any. Since: 0.1.
  */
 

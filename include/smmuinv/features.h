@@ -191,14 +191,15 @@ struct smmuinv_offer {
  * @guest: the registers
  * @host: from smmuinv_features_from_hw_info()
  * @offer: the VMM's wishes
- * @lacking: which feature the host lacks, when the answer is -EOPNOTSUPP; may
- *	be NULL
+ * @lacking: which wish cannot be met, when the answer is -EOPNOTSUPP; may be NULL
  *
- * The guest gets stage 1 only, coherent walks, never PRI, HTTU, BTM, ATOS or
- * anything else that nesting cannot carry.
+ * The guest gets stage 1 only, coherent walks and 2-level stream tables; 2-level
+ * CD tables, table endianness, termination model, BBML and virtual address bits
+ * as the host has them; and never PRI, HTTU, BTM, ATOS or anything else that
+ * nesting cannot carry.
  *
  * Return: 0; -EINVAL for NULL or a wish outside its range; -EOPNOTSUPP for a
- * wish that the host cannot meet.
+ * wish that the host cannot meet, or that contradicts another.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int

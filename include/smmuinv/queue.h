@@ -63,15 +63,17 @@ enum smmuinv_fate {
  *	TLBI_S12_VMALL, ..., canonical (RES0 bits cleared)
  * @seen: for accounting: the fate of every command, in the queue's order, after
  *	it is decided. @index is its place in the ring; @command is as the
- *	guest wrote it.
+ *	guest wrote it, all zero if it could not be read.
  *
- * Callbacks come in the order of the queue, each after everything before it has
- * been executed, on the thread that consumes. They may add and remove streams;
- * they may not use the queue. A negative answer is a failure of the VMM's: the
- * queue stops at that command, which will be presented again.
+ * Callbacks come on the thread that consumes. All but @read and @seen come in
+ * the order of the queue, each after everything before it has been executed;
+ * @read runs ahead of them. They may add and remove streams; they may not use
+ * the queue. A negative answer is a failure of the VMM's: the queue stops at that
+ * command, which will be presented again, and the errno is returned with
+ * progress.host_error 0.
  *
  * A missing @cfgi_ste, @cfgi_ste_range or @sync means that there is nothing to
- * do. A missing @command makes the commands it would get illegal
+ * do, and the command counts as the VMM's. A missing @command makes the commands it would get illegal
  * (SMMUINV_RULE_NOT_OFFERED): nothing is dropped in silence. The VMM offers
  * such commands by the ID registers it shows and by this function.
  */
@@ -161,10 +163,11 @@ struct smmuinv_ring {
  *	an earlier call had to leave at CERROR_ATC_INV_SYNC
  * @vmm: how many the VMM's callbacks took
  * @dropped: how many needed nothing
- * @host_error: the last error that the kernel gave, 0 if none
+ * @host_error: the last failure of a call to the kernel, -EPROTO for a senseless
+ *	answer, 0 if none
  * @host_count: the count that came with it, which may be a lie
  * @host_commands: commands handed to the kernel, repetitions included
- * @ioctls: calls to the kernel
+ * @ioctls: calls to the kernel, interrupted ones not counted
  */
 struct smmuinv_progress {
 	size_t size;
@@ -187,6 +190,8 @@ struct smmuinv_progress {
  * @queue: the consumer
  * @ring: where and how much
  * @progress: how far it came; filled in whatever is returned, but for -EINVAL
+ *	because of an argument and for -EBUSY. So set progress.cons to @ring.cons
+ *	before.
  *
  * Each entry is read exactly once. Forwarded commands go to the host in as few
  * calls as order allows. Stops at the first command that is illegal or cannot
@@ -204,8 +209,10 @@ struct smmuinv_progress {
  * callback of this queue; -EINVAL for NULL, a
  * wrong size, a log2size above 19, a base that is not aligned, or neither base
  * nor read callback; -ERANGE if @prod is further ahead of @cons than the ring
- * is long, which no SMMU defines (the guest's fault: stop its queue); the errno
- * of a failed callback; an errno as smmuinv_batch_flush().
+ * is long, which the architecture leaves open (the guest's fault; there is no
+ * CERROR for it, and a VMM does best to leave the queue alone until the guest
+ * resets it); -EOPNOTSUPP as in smmuinv_check(); the errno of a failed callback;
+ * an errno as smmuinv_batch_flush().
  * Threads: the queue's. Since: 0.1.
  */
 SMMUINV_API int smmuinv_queue_consume(struct smmuinv_queue *queue,

@@ -62,8 +62,8 @@ struct smmuinv_range {
  * a wider command.
  *
  * Return: how many commands the span needs; -EINVAL for NULL or an operand
- * outside its documented range; -EOPNOTSUPP for a granule or level that the SMMU
- * does not have.
+ * outside its documented range; -EOPNOTSUPP for a granule, a level or an ASID
+ * that the SMMU does not have.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int64_t smmuinv_range_tlbi(const struct smmuinv_range *range,

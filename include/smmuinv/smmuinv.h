@@ -18,6 +18,8 @@
  *  - Threads. Pure functions (command, features, check, range) may be called
  *    from anywhere. A batch or a queue belongs to one thread at a time.
  *    Stream tables may be used from any thread.
+ *  - System calls. Once a batch or a queue is made, using it makes no system
+ *    call but ioctl(), and futex() where a stream comes or goes meanwhile.
  *  - The library prints nothing, exits never, keeps no global state, starts no
  *    thread and handles no signal.
  */

@@ -54,6 +54,7 @@ SMMUINV_API int smmuinv_streams_new(struct smmuinv_backend *backend,
  * smmuinv_streams_free() - remove every stream and free the table
  * @streams: may be NULL; nothing may use it any more
  *
+ * Errors of the kernel's are not told; remove the streams one by one to see them.
  * Must come before the device file descriptors are closed, or the kernel keeps
  * the vDEVICEs' ids until the iommufd is closed.
  *
@@ -70,7 +71,8 @@ SMMUINV_API void smmuinv_streams_free(struct smmuinv_streams *streams);
  *
  * Return: 0; -EINVAL for NULL; -EEXIST if @vsid is in the table already;
  * -EBUSY if the device is in the table already, under another vSID; -ENOMEM;
- * an errno of the kernel's: -EEXIST if somebody else gave the device a vDEVICE,
+ * -EPROTO for a senseless answer; an errno of the kernel's: -EEXIST if somebody
+ * else gave the device a vDEVICE (smmuinv_streams_find() tells which it was),
  * -EINVAL if it is not behind this vIOMMU's SMMU, -ENOENT if there is no such
  * vIOMMU or device. On error the table is as it was.
  * Threads: any. Since: 0.1.
@@ -87,9 +89,11 @@ SMMUINV_API int smmuinv_streams_add(struct smmuinv_streams *streams,
  * Waits until no command that names the vSID is on its way to the host. From
  * the return on, commands for it are complete at once and not sent.
  *
- * Return: 0; -EINVAL for NULL; -ENOENT if @vsid is not in the table; an errno
- * of the kernel's, with which the stream stays out of the table although the
- * vDEVICE may still exist.
+ * Return: 0; -EINVAL for NULL; -ENOENT if @vsid is not in the table, or if its
+ * vDEVICE was gone already; -EPROTO for a senseless answer; another errno of the
+ * kernel's. With an error of the backend's the stream is out of the table all the
+ * same, and the vDEVICE, which may still exist, is left to whoever closes the
+ * iommufd: its id is in what smmuinv_streams_find() told before.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_streams_remove(struct smmuinv_streams *streams,

@@ -35,7 +35,8 @@ enum smmuinv_repeat {
  * @size: sizeof(struct smmuinv_vsmmu_params)
  * @backend: executes; borrowed until the virtual SMMU is freed
  * @viommu_id: the vIOMMU (IOMMU_VIOMMU_ALLOC) that stands for the physical SMMU;
- *	the VMM's, and to be destroyed after the virtual SMMU is freed
+ *	the VMM's, and to be destroyed after the virtual SMMU is freed. Not asked
+ *	for here: one that does not exist shows as -ENOENT when it is used.
  * @check_flags: 0 or SMMUINV_CHECK_STRICT
  * @guest: the ID registers that the guest is shown
  * @host: the physical SMMU's, from smmuinv_features_from_hw_info()
@@ -78,6 +79,9 @@ SMMUINV_API void smmuinv_vsmmu_free(struct smmuinv_vsmmu *vsmmu);
 /**
  * smmuinv_vsmmu_streams() - its table of streams
  * @vsmmu: whose
+ *
+ * Add streams by smmuinv_vsmmu_add_stream(): one on another vIOMMU could not be
+ * reached, and its commands would fail with -ENODEV.
  *
  * Return: the table, which lives and dies with @vsmmu; do not free it.
  * Threads: any. Since: 0.1.
