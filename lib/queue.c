@@ -372,13 +372,6 @@ static int hold_back(struct run *run, uint32_t n,
 {
 	struct smmuinv_queue *q = run->queue;
 
-	/* Carried commands may fill the batch by themselves. */
-	if (smmuinv__batch_is_full(q->batch)) {
-		int rc = flush(run);
-
-		if (rc)
-			return rc;
-	}
 	if (q->written)
 		q->written[smmuinv_batch_count(q->batch)] =
 			(struct written){ *raw, index_at(run, n) };

@@ -148,6 +148,104 @@ static void a_positive_answer_is_a_protocol_error(void **state)
 	smmuinv_backend_free(backend);
 }
 
+/* The answers of one call after the other. */
+static int interrupted_by;
+static unsigned int interruptions;
+
+static int interrupted(void)
+{
+	if (!interruptions)
+		return answer;
+	interruptions--;
+	return interrupted_by;
+}
+
+static int device_info_later(void *context, uint32_t dev_id,
+			     struct smmuinv_device_info *info)
+{
+	(void)context;
+	(void)dev_id;
+	(void)info;
+	return interrupted();
+}
+
+static int vdevice_alloc_later(void *context, uint32_t viommu_id,
+			       uint32_t dev_id, uint64_t virt_id,
+			       uint32_t *vdevice_id)
+{
+	(void)context;
+	(void)viommu_id;
+	(void)dev_id;
+	(void)virt_id;
+	*vdevice_id = 1;
+	return interrupted();
+}
+
+static int destroy_later(void *context, uint32_t id)
+{
+	(void)context;
+	(void)id;
+	return interrupted();
+}
+
+static int invalidate_later(void *context, uint32_t viommu_id,
+			    const struct smmuinv_command *commands,
+			    uint32_t *count)
+{
+	(void)context;
+	(void)viommu_id;
+	(void)commands;
+	assert_int_equal(*count, 3);
+	*count = interruptions ? 2 : 3;
+	return interrupted();
+}
+
+/* Each of the calls once, with so many interruptions. */
+static void call_all(struct smmuinv_backend *backend, unsigned int times,
+		     int expected)
+{
+	struct smmuinv_device_info info = { .size = sizeof(info) };
+	struct smmuinv_command commands[3] = { { { 0 } } };
+	uint32_t id, count = 3;
+
+	interruptions = times;
+	assert_int_equal(smmuinv_backend_device_info(backend, 1, &info),
+			 expected);
+	interruptions = times;
+	assert_int_equal(smmuinv__backend_vdevice_alloc(backend, 1, 1, 1, &id),
+			 expected);
+	interruptions = times;
+	assert_int_equal(smmuinv__backend_destroy(backend, 1), expected);
+	interruptions = times;
+	assert_int_equal(smmuinv__backend_invalidate(backend, 1, commands,
+						     &count),
+			 expected);
+}
+
+static void interrupted_calls_are_repeated_but_not_for_ever(void **state)
+{
+	static const struct smmuinv_backend_ops later = {
+		.size = sizeof(later),
+		.device_info = device_info_later,
+		.vdevice_alloc = vdevice_alloc_later,
+		.destroy = destroy_later,
+		.invalidate = invalidate_later,
+	};
+	const int errors[] = { -EINTR, -EAGAIN };
+	struct smmuinv_backend *backend;
+	unsigned int e;
+
+	(void)state;
+	answer = 0;
+	assert_int_equal(smmuinv_backend_new(&later, NULL, &backend), 0);
+	for (e = 0; e < 2; e++) {
+		interrupted_by = errors[e];
+		call_all(backend, 999, 0);
+		call_all(backend, 1000, errors[e]);
+	}
+	smmuinv_backend_free(backend);
+}
+
 static void bad_arguments_are_refused(void **state)
 {
 	uint32_t destroyed;
@@ -172,6 +270,7 @@ int main(void)
 		cmocka_unit_test(every_call_reaches_the_backend),
 		cmocka_unit_test(errors_come_through_and_leave_the_answer_alone),
 		cmocka_unit_test(a_positive_answer_is_a_protocol_error),
+		cmocka_unit_test(interrupted_calls_are_repeated_but_not_for_ever),
 		cmocka_unit_test(bad_arguments_are_refused),
 	};
 

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "../lib/vsmmu.h"
 #include "fixture.h"
 
 #define MANY 130
@@ -707,6 +708,52 @@ static void a_failure_in_a_later_chunk_counts_from_the_first_command(
 	assert_int_equal(result.sent, MANY + 20);
 }
 
+/*
+ * smmuinv_vsmmu_new() accepts only guests that the host can carry. Should a
+ * command be inexpressible all the same, it is an errno and not the guest's fault.
+ */
+static void what_the_host_cannot_express_is_an_errno(void **state)
+{
+	struct batch_fixture *b = *state;
+	struct smmuinv_result result = { .size = sizeof(result) };
+	struct smmuinv_command commands[2] = { tlbi_va(0x1000), cfgi_cd(1) };
+
+	b->f.vsmmu->check.rows[SMMUINV_CMD_CFGI_CD].lacking.dw1 = 1;
+	assert_int_equal(smmuinv_batch_submit(b->batch, commands, 2, &result),
+			 -EOPNOTSUPP);
+	assert_int_equal(result.completed, 1);
+	assert_int_equal(result.fault_index, 1);
+	assert_int_equal(result.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(result.rule, SMMUINV_RULE_HOST_LACKS);
+	assert_int_equal(result.field, SMMUINV_FIELD_LEAF);
+}
+
+/* A SubstreamID out of range stays dropped when the stream is looked up. */
+static void a_dropped_substream_is_not_sent_by_a_retry(void **state)
+{
+	struct smmuinv_features features = everything;
+	struct smmuinv_command beyond =
+		raw((uint64_t)FIXTURE_VSID << 32 | 1 << 14 |
+			    SMMUINV_CMD_CFGI_CD,
+		    0);
+	struct smmuinv_batch *batch;
+	struct fixture f;
+
+	(void)state;
+	features.idr[1] = 1 << 6 | 16; /* one bit of SubstreamID */
+	fixture_open(&f, &features);
+	assert_int_equal(smmuinv_batch_new(f.vsmmu, 4, &batch), 0);
+	add(batch, tlbi_va(0));
+	assert_int_equal(smmuinv_batch_add(batch, &beyond, NULL),
+			 SMMUINV_IGNORE);
+	inject(&f, -EFAULT, 0, 0);
+	assert_int_equal(flush(batch, -EFAULT).completed, 0);
+	assert_int_equal(flush(batch, 0).dropped, 1);
+	assert_int_equal(smmuinv_mock_executed(f.mock, NULL), 1);
+	smmuinv_batch_free(batch);
+	fixture_close(&f);
+}
+
 static void an_array_wants_an_empty_batch(void **state)
 {
 	struct batch_fixture *b = *state;
@@ -795,6 +842,8 @@ int main(void)
 		TEST(an_array_stops_at_a_command_of_the_vmms_without_cerror),
 		TEST(a_host_failure_in_an_array_is_no_cerror_even_before_an_illegal_one),
 		TEST(a_failure_in_a_later_chunk_counts_from_the_first_command),
+		TEST(what_the_host_cannot_express_is_an_errno),
+		cmocka_unit_test(a_dropped_substream_is_not_sent_by_a_retry),
 		TEST(an_array_wants_an_empty_batch),
 		TEST(capacities_are_bounded_by_what_the_kernel_takes),
 		TEST(bad_arguments_are_refused),

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../lib/vsmmu.h"
 #include "fixture.h"
 
 #define LOG2SIZE 4
@@ -800,6 +801,24 @@ static void the_vmm_gets_commands_without_their_res0_bits(void **state)
 	vmm_close(&vmm);
 }
 
+/* No compatible pair of SMMUs gives this; it is an errno and no CERROR. */
+static void what_the_host_cannot_express_is_an_errno(void **state)
+{
+	struct vmm *vmm = *state;
+
+	vmm->f.vsmmu->check.rows[SMMUINV_CMD_CFGI_CD].lacking.dw1 = 1;
+	write_command(vmm, tlbi_va(0x1000));
+	write_command(vmm, cfgi_cd(FIXTURE_VSID));
+	inject(&vmm->f, -EFAULT, 0, 0);
+	assert_int_equal(consume(vmm), -EFAULT);
+	assert_int_equal(vmm->progress.consumed, 0);
+	assert_int_equal(consume(vmm), -EOPNOTSUPP);
+	assert_int_equal(vmm->progress.consumed, 1);
+	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(vmm->progress.rule, SMMUINV_RULE_HOST_LACKS);
+	assert_int_equal(executed(vmm), 1);
+}
+
 static void a_call_consumes_no_more_than_its_bound(void **state)
 {
 	struct vmm *vmm = *state;
@@ -1046,6 +1065,7 @@ int main(void)
 			without_a_callback_such_a_command_is_illegal_and_not_lost),
 		cmocka_unit_test(optional_callbacks_may_be_missing),
 		cmocka_unit_test(the_vmm_gets_commands_without_their_res0_bits),
+		TEST(what_the_host_cannot_express_is_an_errno),
 		TEST(a_call_consumes_no_more_than_its_bound),
 		cmocka_unit_test(
 			a_small_window_means_more_ioctls_and_the_same_effect),

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -107,6 +108,16 @@ static void strict_checking_is_a_choice(void **state)
 	smmuinv_batch_free(batch);
 }
 
+static void the_library_tells_its_release(void **state)
+{
+	char release[32];
+
+	(void)state;
+	snprintf(release, sizeof(release), "%d.%d.%d", SMMUINV_VERSION_MAJOR,
+		 SMMUINV_VERSION_MINOR, SMMUINV_VERSION_PATCH);
+	assert_string_equal(smmuinv_version(), release);
+}
+
 static void bad_arguments_are_refused(void **state)
 {
 	struct smmuinv_vsmmu_params params = params_of(*state);
@@ -121,6 +132,9 @@ static void bad_arguments_are_refused(void **state)
 	assert_int_equal(smmuinv_vsmmu_new(&params, &vsmmu), -EINVAL);
 	params = params_of(*state);
 	params.check_flags = 2;
+	assert_int_equal(smmuinv_vsmmu_new(&params, &vsmmu), -EINVAL);
+	params = params_of(*state);
+	params.repeat = SMMUINV_REPEAT_NEVER + 1;
 	assert_int_equal(smmuinv_vsmmu_new(&params, &vsmmu), -EINVAL);
 	assert_int_equal(smmuinv_vsmmu_add_stream(NULL, 1, 1), -EINVAL);
 	assert_int_equal(smmuinv_vsmmu_remove_stream(NULL, 1), -EINVAL);
@@ -137,6 +151,7 @@ int main(void)
 		TEST(a_stream_is_added_on_the_vsmmus_own_viommu),
 		TEST(freeing_takes_the_streams_along),
 		TEST(strict_checking_is_a_choice),
+		TEST(the_library_tells_its_release),
 		TEST(bad_arguments_are_refused),
 	};
 
