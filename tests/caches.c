@@ -401,6 +401,7 @@ static void bad_arguments_are_refused(void **state)
 	assert_int_equal(smmuinv_caches_insert(small, &good), 0);
 	assert_int_equal(smmuinv_caches_insert(small, &good), -ENOSPC);
 	assert_int_equal(smmuinv_caches_stale(NULL, small), -EINVAL);
+	assert_int_equal(smmuinv_caches_stale(small, NULL), -EINVAL);
 	assert_false(smmuinv_caches_has(small, 1));
 	smmuinv_caches_free(small);
 	smmuinv_caches_free(NULL);

@@ -66,6 +66,14 @@ static void a_refusal_counts_commands_that_were_never_sent(void **state)
 	}
 }
 
+static void an_entry_of_zeros_is_refused(void **state)
+{
+	struct smmuinv_command command = raw(0, 0);
+	uint32_t count = 1;
+
+	assert_int_equal(invalidate(*state, &command, &count), -EIO);
+}
+
 static void a_vsid_without_vdevice_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -458,6 +466,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(every_command_of_a_good_call_is_executed_in_order),
 		TEST(a_refusal_counts_commands_that_were_never_sent),
+		TEST(an_entry_of_zeros_is_refused),
 		TEST(a_vsid_without_vdevice_is_refused),
 		TEST(no_entries_are_einval),
 		TEST(too_large_calls_fail_as_the_kernels_do),

@@ -341,6 +341,7 @@ static int vdevice_new(struct smmuinv_mock *m, struct object *viommu,
 	return 0;
 }
 
+/* The kernel would take any 64-bit number; vSIDs have 32 bits. */
 static int vdevice_alloc(struct smmuinv_mock *m, uint32_t viommu_id,
 			 uint32_t dev_id, uint64_t virt_id, uint32_t *id)
 {
@@ -352,8 +353,6 @@ static int vdevice_alloc(struct smmuinv_mock *m, uint32_t viommu_id,
 		return fault.error;
 	if (!viommu || !device)
 		return -ENOENT;
-	if (virt_id > UINT32_MAX)
-		return -EINVAL;
 	if (device->vdevice ||
 	    smmuinv__radix_get(&viommu->by_virt_id, (uint32_t)virt_id))
 		return -EEXIST;
