@@ -407,6 +407,23 @@ static void enomem_for_a_single_command_is_the_callers(void **state)
 	assert_int_equal(flush(b->batch, 0).completed, MANY);
 }
 
+/* Small calls are made smaller too, down to one command. */
+static void enomem_for_a_few_commands_is_retried_one_by_one(void **state)
+{
+	struct batch_fixture *b = *state;
+	uint32_t n, i;
+
+	for (n = 2; n < 8; n++) {
+		for (i = 0; i < n; i++)
+			add(b->batch, tlbi_va((uint64_t)i << 12));
+		for (i = n; i > 1; i /= 2)
+			inject(&b->f, -ENOMEM, 0, SMMUINV_MOCK_COUNT_AS_GIVEN);
+		smmuinv_mock_forget(b->f.mock);
+		assert_int_equal(flush(b->batch, 0).completed, n);
+		assert_int_equal(smmuinv_mock_executed(b->f.mock, NULL), n);
+	}
+}
+
 static void enomem_after_a_refusal_still_completes_the_prefix(void **state)
 {
 	struct batch_fixture *b = *state;
@@ -833,6 +850,7 @@ int main(void)
 		TEST(a_prefix_that_fails_too_is_shortened_until_it_succeeds),
 		TEST(without_memory_the_kernel_is_asked_in_smaller_calls),
 		TEST(enomem_for_a_single_command_is_the_callers),
+		TEST(enomem_for_a_few_commands_is_retried_one_by_one),
 		TEST(enomem_after_a_refusal_still_completes_the_prefix),
 		TEST(interrupted_calls_are_repeated_and_not_reported),
 		TEST(a_device_that_is_gone_is_enodev_and_a_viommu_enoent),

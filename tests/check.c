@@ -1780,11 +1780,31 @@ static void compiled_rules_judge_as_smmuinv_check_does(void **state)
 	}
 }
 
+/* 4.4.1.1: DS of the host is for what the host executes. */
+static void the_vmms_16k_level_1_needs_ds_of_the_guest_alone(void **state)
+{
+	const struct smmuinv_features guest =
+		with(with(test_features_full(), SMMUINV_FEATURE_HYP, 1),
+		     SMMUINV_FEATURE_DS, 1);
+	const struct smmuinv_features host = without(guest, SMMUINV_FEATURE_DS);
+	struct smmuinv_command vmm = MAKE(TLBI_EL2_VA, V(TG, 2), V(TTL, 1));
+	struct smmuinv_command forwarded = MAKE(TLBI_NH_VA, V(TG, 2),
+						V(TTL, 1));
+	struct smmuinv_finding found;
+
+	(void)state;
+	assert_int_equal(check(&vmm, &guest, &host, 0, &found), SMMUINV_VMM);
+	assert_int_equal(check(&forwarded, &guest, &host, 0, &found),
+			 -EOPNOTSUPP);
+	assert_int_equal(found.field, SMMUINV_FIELD_TTL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(test) cmocka_unit_test(test)
 		T(every_reserved_opcode_is_illegal),
+		T(the_vmms_16k_level_1_needs_ds_of_the_guest_alone),
 		T(implementation_defined_opcodes_are_illegal),
 		T(secure_opcodes_are_illegal_on_a_non_secure_queue),
 		T(ssec_is_illegal_on_every_command_that_has_it),

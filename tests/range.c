@@ -1034,11 +1034,33 @@ static void atc_spans_that_do_not_fit_are_counted_and_not_written(void **state)
 	}
 }
 
+/* 4.4: the upper byte would be RES0, and another ASID would be meant. */
+static void an_asid_of_16_bits_needs_asid16(void **state)
+{
+	struct smmuinv_range range = {
+		.size = sizeof(range),
+		.length = 4096,
+		.granule = 4096,
+		.asid = 256,
+	};
+	struct smmuinv_features features = test_features_full();
+	struct smmuinv_command command;
+
+	(void)state;
+	assert_int_equal(smmuinv_range_tlbi(&range, &features, &command, 1), 1);
+	spec_feature_set(&features, SMMUINV_FEATURE_ASID16, 0);
+	assert_int_equal(smmuinv_range_tlbi(&range, &features, &command, 1),
+			 -EOPNOTSUPP);
+	range.asid = 255;
+	assert_int_equal(smmuinv_range_tlbi(&range, &features, &command, 1), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(test) cmocka_unit_test(test)
 		T(the_commands_reach_exactly_the_span_and_none_twice),
+		T(an_asid_of_16_bits_needs_asid16),
 		T(every_count_of_granules_takes_the_fewest_commands),
 		T(every_count_of_entries_takes_the_fewest_commands),
 		T(every_command_is_aligned_to_what_its_tg_and_ttl_say),
