@@ -488,8 +488,7 @@ const char *smmuinv_rule_text(enum smmuinv_rule rule)
 			"the SMMU has no MPAM, IDR3.MPAM (4.3.5)",
 		[SMMUINV_RULE_NO_DPT] = "the SMMU has no DPT, IDR3.DPT (4.6)",
 		[SMMUINV_RULE_RANGE_RESERVED] =
-			"TG with NUM, SCALE and TTL all 0 is reserved "
-			"(4.4.1.1)",
+			"TG without NUM, SCALE or TTL is reserved (4.4.1.1)",
 		[SMMUINV_RULE_TTL_NEEDS_DS] =
 			"TTL 1 with TG 16K needs IDR5.DS (4.4.1.1)",
 		[SMMUINV_RULE_ATC_SIZE] =

@@ -67,6 +67,7 @@ static const struct feature features_table[SMMUINV_FEATURE_COUNT] = {
 #define STALL_MODEL_NONE   1u
 #define STALL_MODEL_FORCED 2u
 #define OAS_52_BITS        6u
+#define SSID_BITS_MAX      20u
 #define TTF_AARCH64        2u
 
 /* The kernel's list has ST_LEVEL too; a guest's stream table is the VMM's. */
@@ -222,6 +223,9 @@ static int grant_ssids(struct smmuinv_features *guest,
 {
 	uint32_t most = smmuinv_features_get(host, SMMUINV_FEATURE_SSIDSIZE);
 
+	/* 6.3.2: there are no more than 20, whatever a register says. */
+	if (most > SSID_BITS_MAX)
+		most = SSID_BITS_MAX;
 	*lacking = SMMUINV_FEATURE_SSIDSIZE;
 	if (bits == SMMUINV_SSID_BITS_AS_HOST)
 		bits = (uint8_t)most;
@@ -314,7 +318,7 @@ static bool offer_valid(const struct smmuinv_offer *offer)
 	    offer->asid16 > SMMUINV_ON || offer->stall > SMMUINV_ON ||
 	    offer->ds > SMMUINV_ON)
 		return false;
-	if (offer->ssid_bits > 20 &&
+	if (offer->ssid_bits > SSID_BITS_MAX &&
 	    offer->ssid_bits != SMMUINV_SSID_BITS_AS_HOST)
 		return false;
 	if (offer->granules &

@@ -1201,10 +1201,26 @@ static void compatibility_with_null_is_invalid(void **state)
 			 -EINVAL);
 }
 
+/* 6.3.2: SSIDSIZE is at most 20. */
+static void no_more_than_20_ssid_bits_are_offered(void **state)
+{
+	struct smmuinv_features host = rich_host();
+	struct smmuinv_offer offer = no_wishes;
+	struct smmuinv_features guest;
+
+	(void)state;
+	offer.ssid_bits = SMMUINV_SSID_BITS_AS_HOST;
+	spec_feature_set(&host, SMMUINV_FEATURE_SSIDSIZE, 31);
+	guest = offer_ok(&host, &offer);
+	assert_int_equal(spec_feature_get(&guest, SMMUINV_FEATURE_SSIDSIZE),
+			 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(test) cmocka_unit_test(test)
+		T(no_more_than_20_ssid_bits_are_offered),
 		T(every_feature_has_the_registers_name),
 		T(every_one_of_the_192_bits_is_in_the_right_feature),
 		T(features_of_random_registers_read_as_specified),
