@@ -101,6 +101,7 @@ static int make_vsmmu(struct vmm *vmm)
 		.backend = vmm->nested.backend,
 		.viommu_id = vmm->nested.viommu,
 		.host = vmm->nested.host,
+		.hw_flags = vmm->nested.info.hw.flags,
 	};
 	enum smmuinv_feature lacking;
 	int error;

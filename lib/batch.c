@@ -270,17 +270,14 @@ static struct execution host_execute(const struct smmuinv_batch *batch,
 }
 
 /*
- * What is left of the kernel's answer for the caller. A canonical command that
- * names a stream is refused when its vDEVICE is gone; -ENOENT says that the
- * vIOMMU is.
+ * A canonical command that names a stream is refused when its vDEVICE is gone;
+ * -ENOENT says that the vIOMMU is.
  */
-static int error_of(const struct smmuinv_batch *batch,
-		    const struct execution *e)
+static bool device_gone(const struct smmuinv_batch *batch,
+			const struct execution *e)
 {
-	if (e->error == -EIO && e->refused == e->done &&
-	    names_stream(&batch->host[e->done]))
-		return -ENODEV;
-	return e->error;
+	return e->error == -EIO && e->refused == e->done &&
+	       names_stream(&batch->host[e->done]);
 }
 
 /* The first guest command that is not complete after @e. */
@@ -289,11 +286,15 @@ static void conclude(const struct smmuinv_batch *batch, uint32_t n,
 {
 	if (e->done == n)
 		return;
-	outcome->error = error_of(batch, e);
+	outcome->error = e->error;
 	outcome->cerror = e->atc_timed_out ? SMMUINV_CERROR_ATC_INV_SYNC :
 					     SMMUINV_CERROR_NONE;
 	outcome->completed = batch->origin[e->done];
 	outcome->fault_index = outcome->completed;
+	if (!device_gone(batch, e))
+		return;
+	outcome->error = -ENODEV;
+	outcome->fault_vsid = sid_of(&batch->host[e->done]);
 }
 
 /* Of the first @n, those that the erratum asks for twice: not ATC_INV. */
@@ -371,6 +372,7 @@ static void result_add(struct smmuinv_result *r, const struct batch_outcome *o)
 {
 	r->error = o->error;
 	r->cerror = o->cerror;
+	r->fault_vsid = o->fault_vsid;
 	if (o->fault_index != SMMUINV_INDEX_NONE)
 		r->fault_index = r->completed + o->fault_index;
 	r->completed += o->completed;

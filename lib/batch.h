@@ -16,6 +16,7 @@ struct batch_outcome {
 	enum smmuinv_cerror cerror;
 	uint32_t completed;
 	uint32_t fault_index;
+	uint32_t fault_vsid;
 	uint32_t dropped;
 	int host_error;
 	uint32_t host_count;

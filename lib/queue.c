@@ -157,6 +157,7 @@ static void account(struct smmuinv_progress *p,
 	p->dropped += outcome->dropped;
 	p->host_commands += outcome->host_commands;
 	p->ioctls += outcome->ioctls;
+	p->fault_vsid = outcome->fault_vsid;
 	if (!outcome->host_error)
 		return;
 	p->host_error = outcome->host_error;
@@ -358,8 +359,11 @@ static int hand_over(struct run *run, const struct smmuinv_command *raw,
 	if (rc)
 		return rc;
 	rc = call_vmm(run->queue, &found->command);
-	if (rc < 0)
+	if (rc < 0) {
+		/* The VMM's own failure, whatever was mended before it. */
+		run->progress->host_error = 0;
 		return rc;
+	}
 	seen(run, run->consumed, raw, SMMUINV_FATE_VMM, SMMUINV_RULE_NONE);
 	run->consumed++;
 	run->progress->vmm++;

@@ -467,6 +467,7 @@ static void a_device_that_is_gone_is_enodev_and_a_viommu_enoent(void **state)
 	add(b->batch, cfgi_cd(FIXTURE_VSID));
 	fixture_lose_vdevice(&b->f, FIXTURE_VSID);
 	assert_int_equal(flush(b->batch, -ENODEV).host_error, -EIO);
+	assert_int_equal(flush(b->batch, -ENODEV).fault_vsid, FIXTURE_VSID);
 	(void)smmuinv_vsmmu_remove_stream(b->f.vsmmu, FIXTURE_VSID);
 	assert_int_equal(flush(b->batch, 0).dropped, 1);
 

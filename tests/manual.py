@@ -7,13 +7,14 @@ functions, structures, enumerations and macros, and no others:
 
   - every function of the maps is in the NAME and the SYNOPSIS of exactly one
     page, with the prototype of the header, and is spoken of in DESCRIPTION;
+    LIBRARY is that of its map;
   - every structure has a section "struct NAME" with its definition as in the
     header and a list of exactly its fields; every enumeration has one with
     exactly its constants; every macro is mentioned;
   - every errno that the header names stands in ERRORS.
 
 Of every page, that of the overview included, mandoc accepts the format, the
-examples compile, and what it refers to exists.
+examples compile, and what it refers to exists. The overview refers to all.
 """
 import argparse
 import collections
@@ -223,6 +224,14 @@ def check_types(page, header):
              constants)
 
 
+def check_library(page, exported):
+    """@exported: functions, with the library of each."""
+    said = " ".join(page.sections["LIBRARY"].lines).split(" ")[0]
+    for library in {exported[name] for name in page.names if name in exported}:
+        if library != said:
+            problem(page.name, f"LIBRARY is {said}, but {library} has it")
+
+
 def check_room(page, header):
     where = page.name
     titles = [title for title in page.order if title in SECTIONS]
@@ -280,11 +289,16 @@ def check_examples(page, include):
 
 
 def check_exported(maps, pages, functions):
-    """Each function of the maps is on one page, and on no other."""
-    exported = set()
+    """Each function of the maps is on one page, and on no other.
+
+    Returns the functions, with the library of each.
+    """
+    exported = {}
     for path in maps:
-        body = re.search(r"global:(.*?)local:", path.read_text(), re.DOTALL)
-        exported.update(re.findall(r"\w+", body.group(1)))
+        node, body = re.search(r"(\w+)_[\d.]+ \{\s*global:(.*?)local:",
+                               path.read_text(), re.DOTALL).groups()
+        exported.update(dict.fromkeys(re.findall(r"\w+", body),
+                                      "lib" + node.replace("_", "-")))
     same("the maps", "function", functions, exported)
     homes = collections.Counter(
         name for page in pages for name in
@@ -292,7 +306,7 @@ def check_exported(maps, pages, functions):
     for name in sorted(exported):
         if homes[name] != 1:
             problem(name, f"is documented on {homes[name]} pages")
-    return len(exported)
+    return exported
 
 
 def main():
@@ -319,12 +333,17 @@ def main():
     for page in pages:
         if page.name in headers:
             check_room(page, headers[page.name])
+            check_library(page, exported)
+        else:
+            same(page.name, "reference to", page.all.macro("Xr") &
+                 {p.path.stem for p in pages},
+                 [p.path.stem for p in pages if p is not page])
         check_references(page, pages, functions, constants)
         check_format(page)
         check_examples(page, arguments.include)
     if problems:
         sys.exit("\n".join(problems))
-    print(f"{exported} functions on {len(pages)} pages")
+    print(f"{len(exported)} functions on {len(pages)} pages")
 
 
 if __name__ == "__main__":

@@ -638,6 +638,7 @@ static void carried_commands_that_are_done_are_not_repeated(void **state)
 	assert_int_equal(consume(vmm), 2);
 	inject(&vmm->f, -EIO, 0, 1);
 	assert_int_equal(consume(vmm), -ENODEV);
+	assert_int_equal(vmm->progress.fault_vsid, FIXTURE_VSID);
 	assert_int_equal(vmm->progress.consumed, 0);
 	assert_int_equal(vmm->progress.forwarded, 1);
 	assert_int_equal(executed(vmm), 1);
@@ -683,6 +684,21 @@ static void a_failed_callback_is_presented_again(void **state)
 		assert_int_equal(vmm->call_count, 2);
 		assert_int_equal(executed(vmm), 2);
 	}
+}
+
+static void a_callbacks_errno_is_told_apart_from_the_hosts(void **state)
+{
+	struct vmm *vmm = *state;
+
+	write_command(vmm, tlbi_va(0x1000));
+	write_command(vmm, tlbi_va(0x2000));
+	write_command(vmm, cmd_sync());
+	/* Mended by smaller calls; what fails is the callback. */
+	inject(&vmm->f, -ENOMEM, 0, SMMUINV_MOCK_COUNT_AS_GIVEN);
+	vmm->answer = -ENODATA;
+	assert_int_equal(consume(vmm), -ENODATA);
+	assert_int_equal(vmm->progress.host_error, 0);
+	assert_int_equal(vmm->progress.forwarded, 2);
 }
 
 static void prefetches_need_nothing(void **state)
@@ -1057,6 +1073,7 @@ int main(void)
 		TEST(carried_commands_that_are_done_are_not_repeated),
 		TEST(a_reset_forgets_what_was_carried),
 		TEST(a_failed_callback_is_presented_again),
+		TEST(a_callbacks_errno_is_told_apart_from_the_hosts),
 		TEST(prefetches_need_nothing),
 		TEST(a_bogus_streamid_is_complete_and_reaches_no_device),
 		cmocka_unit_test(what_the_registers_offer_goes_to_the_vmm),

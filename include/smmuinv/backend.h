@@ -49,7 +49,7 @@ struct smmuinv_device_info {
  *	number that the executor says it has executed out
  *
  * All return 0 or a negative errno, and may be called from several threads. One
- * that answers -EINTR or -EAGAIN is called again, up to 1000 times, and then the
+ * that answers -EINTR or -EAGAIN is called again, 1000 times in all, and then the
  * answer is an error like any other; a positive answer is -EPROTO. @vdevice_alloc,
  * @destroy and @invalidate run with the stream table locked, and may not use it.
  */

@@ -53,6 +53,7 @@ struct smmuinv_batch;
  * @host_count: the count that came with it, which may be a lie
  * @host_commands: commands handed to the kernel, repetitions included
  * @ioctls: calls to the kernel, interrupted ones not counted
+ * @fault_vsid: with -ENODEV, whose device is gone
  */
 struct smmuinv_result {
 	size_t size;
@@ -68,6 +69,7 @@ struct smmuinv_result {
 	uint32_t host_count;
 	uint32_t host_commands;
 	uint32_t ioctls;
+	uint32_t fault_vsid;
 };
 
 /**
@@ -143,8 +145,9 @@ SMMUINV_API void smmuinv_batch_clear(struct smmuinv_batch *batch);
  * Without memory for one large call the kernel is asked in smaller ones, down to
  * single commands.
  *
- * Return: 0; -ENODEV if it refused the command at result.fault_index because the
- * device of that vSID is gone; -ENOENT if the vIOMMU is gone; -ETIMEDOUT if the
+ * Return: 0; -ENODEV if it refused the command at result.fault_index, which names
+ * the stream result.fault_vsid: its device is gone (or, before that can be ruled
+ * out, its SMMU lacks what the VMM said it has); -ENOENT if the vIOMMU is gone; -ETIMEDOUT if the
  * SMMU does not answer; -ENOMEM if there was none for a single command; -EIO if
  * the kernel refused a command for another reason (its SMMU is not what the VMM
  * said it is); -EPROTO if the kernel's answer makes no sense; another errno of

@@ -36,7 +36,7 @@ enum smmuinv_cached {
  * struct smmuinv_cache_entry - one thing that is remembered
  * @size: sizeof(struct smmuinv_cache_entry)
  * @kind: enum smmuinv_cached
- * @global: LEAF, ATC: whatever the ASID or PASID
+ * @global: LEAF, TABLE: whatever the ASID
  * @asid: LEAF, TABLE
  * @tg: LEAF, TABLE: granule it was inserted with, enum smmuinv_tg, not ANY
  * @level: LEAF 1..3; TABLE 0..2, the level at which the descriptor is
@@ -130,7 +130,7 @@ SMMUINV_API void smmuinv_caches_refill(struct smmuinv_caches *caches);
  * @wanted: equal caches, after what the guest had asked for
  *
  * Return: the index of an entry that is in @caches but not in @wanted; -ENOENT
- * if there is none; -EINVAL if they were not filled alike.
+ * if there is none; -EINVAL for NULL or if they hold different numbers of entries.
  * Threads: the caches'. Since: 0.1.
  */
 SMMUINV_API int smmuinv_caches_stale(const struct smmuinv_caches *caches,

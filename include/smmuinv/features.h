@@ -196,7 +196,8 @@ struct smmuinv_offer {
  * The guest gets stage 1 only, coherent walks and 2-level stream tables; 2-level
  * CD tables, table endianness, termination model, BBML and virtual address bits
  * as the host has them; and never PRI, HTTU, BTM, ATOS or anything else that
- * nesting cannot carry.
+ * nesting cannot carry. DS goes along only with the 4K or 16K granule, 52-bit
+ * virtual addresses only with the 64K granule or DS.
  *
  * Return: 0; -EINVAL for NULL or a wish outside its range; -EOPNOTSUPP for a
  * wish that the host cannot meet, or that contradicts another.
@@ -218,6 +219,7 @@ smmuinv_features_offer(struct smmuinv_features *guest,
  *
  * Only what the guest's invalidations and stage-1 tables need from the host is
  * compared. What the VMM emulates by itself (stage 2, Hyp, PRI, queues) is not.
+ * 128-bit descriptors can be carried by no host: Linux takes no TTL128.
  *
  * Return: 0; -EINVAL for NULL; -EOPNOTSUPP if the host cannot.
  * Threads: any. Since: 0.1.

@@ -152,8 +152,8 @@ struct smmuinv_ring {
 /**
  * struct smmuinv_progress - how far a call came
  * @size: sizeof(struct smmuinv_progress), set by the caller
- * @cons: the new CMDQ_CONS.RD with its wrap bit. Everything before it is
- *	complete.
+ * @cons: the new CMDQ_CONS.RD with its wrap bit. Everything before it is complete,
+ *	but for what lies before a CMD_SYNC with CERROR_ATC_INV_SYNC.
  * @cerror: why the queue stopped at @cons, enum smmuinv_cerror: store it in
  *	CMDQ_CONS.ERR and toggle GERROR.CMDQ_ERR
  * @rule: which rule the command at @cons breaks, enum smmuinv_rule
@@ -168,6 +168,7 @@ struct smmuinv_ring {
  * @host_count: the count that came with it, which may be a lie
  * @host_commands: commands handed to the kernel, repetitions included
  * @ioctls: calls to the kernel, interrupted ones not counted
+ * @fault_vsid: with -ENODEV, whose device is gone
  */
 struct smmuinv_progress {
 	size_t size;
@@ -183,6 +184,7 @@ struct smmuinv_progress {
 	uint32_t host_count;
 	uint32_t host_commands;
 	uint32_t ioctls;
+	uint32_t fault_vsid;
 };
 
 /**
@@ -201,9 +203,11 @@ struct smmuinv_progress {
  * A host failure is not the guest's fault and never CERROR_ILL: it is returned,
  * progress.cons points at the first command that is not known complete, and
  * consuming again from there is safe. One failure the architecture lets a guest
- * see: when ATC_INVs before a CMD_SYNC make it time out, the queue stops at the
- * CMD_SYNC with CERROR_ATC_INV_SYNC. What lies before it is consumed, and the
- * library keeps it until the guest's next try of the CMD_SYNC completes it.
+ * see: when the call that a CMD_SYNC waits for has ATC_INVs in it and times out,
+ * the queue stops at the CMD_SYNC with CERROR_ATC_INV_SYNC. What lies before it is
+ * consumed, and the library keeps it until the guest's next try of the CMD_SYNC
+ * completes it. A time-out of another call (a full window, the end of what the
+ * guest has produced) is -ETIMEDOUT.
  *
  * Return: the number of commands consumed, which may be 0; -EBUSY from within a
  * callback of this queue; -EINVAL for NULL, a

@@ -60,7 +60,7 @@ struct smmuinv_vsmmu_params {
  * @params: of what
  * @vsmmu: the virtual SMMU
  *
- * Return: 0; -EINVAL for NULL, a wrong size or unknown flags; -EOPNOTSUPP if the
+ * Return: 0; -EINVAL for NULL, a wrong size, unknown flags or repeat; -EOPNOTSUPP if the
  * host cannot carry such a guest (smmuinv_features_compatible() says why);
  * -ENOMEM.
  * Threads: any. Since: 0.1.
@@ -80,8 +80,8 @@ SMMUINV_API void smmuinv_vsmmu_free(struct smmuinv_vsmmu *vsmmu);
  * smmuinv_vsmmu_streams() - its table of streams
  * @vsmmu: whose
  *
- * Add streams by smmuinv_vsmmu_add_stream(): one on another vIOMMU could not be
- * reached, and its commands would fail with -ENODEV.
+ * Add streams by smmuinv_vsmmu_add_stream(). One on another vIOMMU is not reached:
+ * commands that name it fail with -ENODEV, and TLBIs pass it by.
  *
  * Return: the table, which lives and dies with @vsmmu; do not free it.
  * Threads: any. Since: 0.1.

@@ -15,7 +15,7 @@
 /* The driver's command batch has 64 places, of which a CMD_SYNC takes one. */
 #define BLOCK 63
 
-/* entry_num's bound since 7.2; above 4 MiB the kernel finds no memory. */
+/* entry_num's bound in 7.2 and 7.3; above 4 MiB the kernel finds no memory. */
 #define ENTRIES_MAX         (1u << 19)
 #define ENTRIES_ALLOCATABLE (1u << 18)
 
