@@ -291,6 +291,7 @@ static void conclude(const struct smmuinv_batch *batch, uint32_t n,
 					     SMMUINV_CERROR_NONE;
 	outcome->completed = batch->origin[e->done];
 	outcome->fault_index = outcome->completed;
+	outcome->fault_vsid = 0;
 	if (!device_gone(batch, e))
 		return;
 	outcome->error = -ENODEV;
