@@ -15,10 +15,14 @@ The machine test: the library over a real Linux kernel with a real SMMUv3 driver
 and real DMA, in an emulator. What it proves: tests/machine/README.md.
 
 environment:
-  KERNEL=X.Y         this kernel instead of the newest on offer (6.13 or newer)
+  KERNEL=X.Y         this kernel instead of the newest on offer (6.13 or newer);
+                     skipped when it can neither be built nor is in the cache
   QEMU=PROGRAM       this emulator
   SMMUINV_CACHE=DIR  where kernels, the emulator, builds and records are kept
                      (default: build/machine)
+  SMMUINV_TEST_SEED=N, SMMUINV_TEST_SCALE=X
+                     other random commands for the comparison of kernel and
+                     mock, and X times as many
 
 exit status: 0 passed, 1 failed, 77 this host lacks the means
 END
@@ -27,6 +31,9 @@ END
 # Streams of tests/corpus that guest/test-corpus.c replays.
 streams=(02-lk73-both-lazy-io 03-lk73-both-vfio-map 04-lk73-16k-both-io-vfio
 	07-lk61-both-lazy-vfio 09-lk73-both-noril-io 29-lk73-l2guest-noril)
+
+# Nested SMMUv3s exist since this Linux.
+oldest=6.13
 
 # The machine has no clock to speak of: the unit tests do less there.
 unit_scale=0.01
@@ -131,43 +138,81 @@ progress() {
 	done
 }
 
-# failed MESSAGE: what the console has to say, and where the rest is.
+# failed CONSOLE MESSAGE: what it has to say, and where the rest is.
 failed() {
-	grep -vE '^(SENT|CALL|RESULT|WINDOW) ' "$records/console" |
-		grep -E -B 2 -A 8 'ERROR|FAILED|WARNING: |^failed|Oops|Kernel panic' |
-		head -n 60 >&2 || tail -n 30 "$records/console" >&2 || true
-	die "$1; records: $records"
+	grep -vE '^(SENT|CALL|RESULT|WINDOW) ' "$1" |
+		grep -E -B 2 -A 8 'ERROR|FAILED|DIFFERS|WARNING: |^failed|Oops|Kernel panic' |
+		head -n 60 >&2 || tail -n 30 "$1" >&2 || true
+	die "$2; records: $records"
 }
 
-# boot CMOCKA: runs the tests; the records are left in "records".
+# boot CMOCKA CONSOLE OPTION...: runs tests, with these of boot.sh's options; the
+# records are left in "records".
 boot() {
-	local status=0
+	local console=$records/$2 status=0
 	local -a files
 	mapfile -t files < <(files_list "$1")
-	: >"$records/console"
+	shift 2
+	: >"$console"
 	"$here/boot.sh" --kernel "$kernel" --qemu "$qemu" \
 		--init "$build/tests/machine/machine-test" "${files[@]}" \
-		--trace "$records/trace" --log "$records/console" \
-		--append "SMMUINV_TEST_SCALE=$unit_scale" --timeout 600 |
-		progress || status=$?
+		--log "$console" "$@" | progress || status=$?
 	case "$status" in
 	0) ;;
 	"$EXIT_SKIP") exit "$EXIT_SKIP" ;;
-	*) failed "the machine's tests failed (boot.sh: $status)" ;;
+	*) failed "$console" "the machine's tests failed (boot.sh: $status)" ;;
 	esac
 }
 
-# total WORD: the sum of the console's "CASES WORD N".
+# boot_differential CMOCKA: kernel and mock compared. Without a trace, which would
+# be of gigabytes, and by itself, because the last thing it does to an older
+# kernel is to stop the host's queue.
+boot_differential() {
+	local name
+	local -a options=(--append SMMUINV_TESTS=differential)
+	for name in SMMUINV_TEST_SEED SMMUINV_TEST_SCALE; do
+		[ -z "${!name:-}" ] || options+=(--append "$name=${!name}")
+	done
+	boot "$1" console-differential "${options[@]}" --timeout 600
+}
+
+# total WORD: the sum of the consoles' "CASES WORD N".
 total() {
 	awk -v word="$1" '$1 == "CASES" && $2 == word { n += $3 }
-		END { print n + 0 }' "$records/console"
+		END { print n + 0 }' "$records"/console{,-differential}
 }
 
 # expected PATTERN WHAT: how many there are; a run without any of these has proved
 # nothing. The unit tests' own lines do not count.
 expected() {
-	sed '/^UNITS begin$/,${/^UNIT /!d}' "$records/console" |
-		grep -cE "$1" || failed "no $2 in the machine's console"
+	sed -s '/^UNITS begin$/,${/^UNIT /!d}' \
+		"$records"/console{,-differential} | grep -cE "$1" ||
+		failed "$records/console" "no $2 in the machine's console"
+}
+
+# summary_differential: kernel and mock. No difference is let pass by the tests;
+# the numbers say of how many.
+summary_differential() {
+	local word hostile wedges
+	for word in differential batches hostile asked; do
+		[ "$(total "$word")" -gt 0 ] ||
+			failed "$records/console-differential" "no case of $word"
+	done
+	[ "$(total agreed)" -eq "$(total asked)" ] ||
+		failed "$records/console-differential" "kernel and mock differ"
+	hostile=$(total hostile)
+	wedges=$(total wedges)
+	say "kernel and mock: $(total differential) random commands" \
+		"($(total differential-accepted) accepted)," \
+		"$(total differential-canonical) canonical ones (all accepted)," \
+		"$(total batches) random batches of $(total batched) commands" \
+		"($(total batches-accepted) accepted):" \
+		"$(total agreed) of $(total asked) answers agree"
+	say "hostile guests: $hostile commands, $(total hostile-forwarded)" \
+		"forwarded, no CMDQ error, no CMD_SYNC timeout"
+	[ "$wedges" -eq 0 ] ||
+		say "the host's queue stopped on purpose $wedges times, as" \
+			"predicted; $(total withheld) random commands withheld"
 }
 
 summary() {
@@ -180,6 +225,7 @@ summary() {
 		"answered by the kernel as predicted"
 	say "$(total corpus) commands of ${#streams[@]} guests replayed"
 	say "$compared; $spoiled"
+	summary_differential
 	say "passed in $SECONDS s; records: $records"
 }
 
@@ -195,6 +241,8 @@ case "${1:-}" in
 esac
 
 host_supported
+[ -z "${KERNEL:-}" ] || dpkg --compare-versions "$KERNEL" ge "$oldest" ||
+	skip "KERNEL=$KERNEL: nested SMMUv3s exist since Linux $oldest"
 mapfile -t packages < <(cross_packages &&
 	printf '%s\n' meson ninja-build pkg-config python3)
 packages_need "${packages[@]}" || skip "missing packages"
@@ -215,7 +263,9 @@ build=
 say "Linux $(cat "$kernel/version"): its header, the build for arm64, the boot"
 uapi_check "$kernel/headers/include"
 cross_build "$kernel/headers/include" "$cmocka" 8>&-
-boot "$cmocka" 8>&-
+boot "$cmocka" console --trace "$records/trace" \
+	--append "SMMUINV_TEST_SCALE=$unit_scale" --timeout 600 8>&-
+boot_differential "$cmocka" 8>&-
 compared=$("$here/compare-trace.py" "$records/console" "$records/trace") ||
 	die "QEMU's trace is not what the library sent; records: $records"
 spoiled=$("$here/compare-trace.py" --self-test "$records/console" \

@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 static const struct {
@@ -75,6 +76,20 @@ void machine_power_off(int status)
 	/* Not reached. Process 1 must not return: the kernel would panic. */
 	for (;;)
 		pause();
+}
+
+bool machine_kernel_is_at_least(unsigned int major, unsigned int minor)
+{
+	struct utsname name;
+	unsigned int have_major;
+	unsigned int have_minor;
+
+	if (uname(&name))
+		machine_fail("uname", errno);
+	if (sscanf(name.release, "%u.%u", &have_major, &have_minor) != 2)
+		machine_fail("the kernel's version", EINVAL);
+	return have_major > major ||
+	       (have_major == major && have_minor >= minor);
 }
 
 void machine_fail(const char *what, int error)

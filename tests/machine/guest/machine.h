@@ -5,6 +5,8 @@
 #ifndef GUEST_MACHINE_H
 #define GUEST_MACHINE_H
 
+#include <stdbool.h>
+
 /*
  * Mounts proc, sysfs, devtmpfs and a tmpfs on /tmp, and makes stdout the
  * console, flushed at each line. Does nothing but the last outside process 1,
@@ -17,6 +19,9 @@ void machine_boot_init(void);
  * and powers off. Only exits outside process 1.
  */
 _Noreturn void machine_power_off(int status);
+
+/* Is this Linux @major.@minor or newer? */
+bool machine_kernel_is_at_least(unsigned int major, unsigned int minor);
 
 /* Prints the message, with the text of @error (positive or negative). */
 _Noreturn void machine_fail(const char *what, int error);

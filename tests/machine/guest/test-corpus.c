@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "kernel-log.h"
 #include "rig.h"
 #include "cmocka-all.h"
 #include "tests.h"
@@ -216,6 +217,14 @@ static void corpus_09_of_a_guest_without_ranges(void **state)
 	      SMMUINV_OFF);
 }
 
+/* In none of the tests so far: of this boot this is the last over the kernel.
+ */
+static void hosts_queue_never_suffered(void **state)
+{
+	(void)state;
+	kernel_log_assert_quiet(__func__);
+}
+
 #define RIG_TEST(name) cmocka_unit_test_teardown(name, rig_test_teardown)
 
 int test_corpus(void)
@@ -227,6 +236,7 @@ int test_corpus(void)
 		RIG_TEST(corpus_07_of_an_older_guest),
 		RIG_TEST(corpus_29_of_a_guest_in_a_guest),
 		RIG_TEST(corpus_09_of_a_guest_without_ranges),
+		RIG_TEST(hosts_queue_never_suffered),
 	};
 
 	return cmocka_run_group_tests_name("corpus", tests, rig_group_setup,

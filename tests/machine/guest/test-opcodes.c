@@ -12,9 +12,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/utsname.h>
 
 #include "backend.h"
+#include "machine.h"
 #include "mock/kernel.h"
 #include "rig.h"
 #include "cmocka-all.h"
@@ -29,13 +29,7 @@ static uint64_t accepted_cases;
 /* Does this kernel look at more than the opcode? */
 static bool kernel_checks(void)
 {
-	struct utsname name;
-	unsigned int major;
-	unsigned int minor;
-
-	assert_int_equal(uname(&name), 0);
-	assert_int_equal(sscanf(name.release, "%u.%u", &major, &minor), 2);
-	return major > 7 || (major == 7 && minor >= 3);
+	return machine_kernel_is_at_least(7, 3);
 }
 
 static struct smmuinv_command command_of(uint64_t dw0, uint64_t dw1)

@@ -123,9 +123,9 @@ static void refused_batch_ends_with_the_good_one_executed(void **state)
 	break_stream(rig);
 	recorder_begin(&rig->recorder, __func__);
 	assert_int_equal(smmuinv_batch_submit(rig->batch, commands, 2, &result),
-			 -EIO);
+			 -ENODEV);
 	recorder_end(&rig->recorder);
-	assert_int_equal(result.error, -EIO);
+	assert_int_equal(result.error, -ENODEV);
 	assert_int_equal(result.completed, 1);
 	assert_int_equal(result.sent, 1);
 	assert_int_equal(result.fault_index, 1);
@@ -154,8 +154,9 @@ static void refusal_after_a_whole_block_loses_nothing(void **state)
 	recorder_begin(&rig->recorder, __func__);
 	assert_int_equal(
 		smmuinv_batch_submit(rig->batch, commands, bad + 1, &result),
-		-EIO);
+		-ENODEV);
 	recorder_end(&rig->recorder);
+	assert_int_equal(result.host_error, -EIO);
 	assert_int_equal(result.completed, bad);
 	rig_expect(rig, va, PATTERN_B);
 	mend_stream(rig);
@@ -180,7 +181,8 @@ static void refused_queue_stays_and_goes_on_when_mended(void **state)
 	break_stream(rig);
 	recorder_begin(&rig->recorder, __func__);
 	rig_queue_write(rig, commands, 3);
-	assert_int_equal(rig_queue_consume(rig, &progress), -EIO);
+	assert_int_equal(rig_queue_consume(rig, &progress), -ENODEV);
+	assert_int_equal(progress.host_error, -EIO);
 	assert_int_equal(progress.cons, (start + 1) % (2 * RIG_RING_SIZE));
 	assert_int_equal(progress.cerror, SMMUINV_CERROR_NONE);
 	rig_expect(rig, before, PATTERN_B);

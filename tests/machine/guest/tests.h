@@ -11,6 +11,12 @@ int test_dma(void);
 int test_refusal(void);
 int test_corpus(void);
 
+/* The mock's model beside the real kernel; in this order, in a boot of their
+ * own. */
+int test_hostile(void);
+int test_differential(void);
+int test_wedge(void);
+
 /*
  * Runs every program in the folder /unit, the library's unit tests: it is their
  * only run on this architecture.
