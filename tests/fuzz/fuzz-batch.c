@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A VMM with its own loop: any commands, added or submitted, any capacity, and
+ * a host that fails and lies.
+ */
+#include "fuzz.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct head {
+	struct fuzz_world_head world;
+	uint8_t capacity;
+	uint8_t spare;
+	uint8_t actions[18];
+};
+
+#define COMMANDS_MAX 256
+#define AIMED        16
+
+struct vmm {
+	struct fuzz_world world;
+	struct smmuinv_batch *batch;
+	uint32_t capacity;
+	uint8_t actions[18];
+	unsigned int action;
+	unsigned int host_failures;
+	/* What is in the batch, as the guest wrote it. */
+	struct smmuinv_command held[COMMANDS_MAX];
+	uint32_t held_count;
+};
+
+static uint8_t next_action(struct vmm *v)
+{
+	return v->actions[v->action++ % sizeof(v->actions)];
+}
+
+static int check(const struct vmm *v, const struct smmuinv_command *raw,
+		 struct smmuinv_finding *finding)
+{
+	*finding = (struct smmuinv_finding){ .size = sizeof(*finding) };
+	return smmuinv_check(raw, &v->world.guest, &v->world.host,
+			     v->world.check_flags, finding);
+}
+
+/* Does the host have to do something for it? */
+static bool is_sent(const struct vmm *v, const struct smmuinv_command *raw,
+		    struct smmuinv_command *canonical)
+{
+	struct smmuinv_finding finding;
+	int verdict = check(v, raw, &finding);
+
+	*canonical = finding.command;
+	return verdict == SMMUINV_FORWARD &&
+	       (!fuzz_names_stream(raw) ||
+		fuzz_world_has(&v->world, fuzz_sid(raw)));
+}
+
+static size_t times_executed(const struct vmm *v,
+			     const struct smmuinv_command *command)
+{
+	const struct smmuinv_command *executed;
+	size_t n = smmuinv_mock_executed(v->world.mock, &executed);
+	size_t times = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		times += fuzz_same(&executed[i], command);
+	return times;
+}
+
+static bool is_repeated(const struct vmm *v,
+			const struct smmuinv_command *command)
+{
+	return v->world.repeat && fuzz_opcode(command) != SMMUINV_CMD_ATC_INV;
+}
+
+/*
+ * What is counted as completed has been executed in this very call, and nothing
+ * of it is cached any more.
+ */
+static void completed_is_executed(struct vmm *v,
+				  const struct smmuinv_command *raw,
+				  uint32_t completed, uint32_t *sent)
+{
+	struct smmuinv_command canonical;
+	uint32_t i;
+
+	for (i = 0; i < completed; i++) {
+		if (!is_sent(v, &raw[i], &canonical))
+			continue;
+		(*sent)++;
+		must(times_executed(v, &canonical) >=
+		     (is_repeated(v, &canonical) ? 2 : 1));
+		oracle_execute(&v->world.oracle, &raw[i]);
+	}
+	fuzz_world_judge(&v->world);
+}
+
+static void the_result_is_consistent(const struct smmuinv_result *r, int rc,
+				     uint32_t asked, uint64_t calls)
+{
+	must(r->completed <= asked);
+	must(r->sent + r->dropped == r->completed);
+	must(r->fault_index == SMMUINV_INDEX_NONE ||
+	     (r->fault_index >= r->completed && r->fault_index < asked));
+	must(rc == 1 || rc == r->error);
+	must(rc || (r->completed == asked &&
+		    r->fault_index == SMMUINV_INDEX_NONE && !r->cerror));
+	must(!r->error || (r->host_error && r->fault_index == r->completed));
+	must(r->cerror != SMMUINV_CERROR_ATC_INV_SYNC || rc == -ETIMEDOUT);
+	must(r->cerror != SMMUINV_CERROR_ILL || rc == 1);
+	must(r->ioctls <= calls && r->ioctls <= r->host_commands);
+	/* Single commands at the worst, and both rounds of the erratum. */
+	must(calls <= 2 * (uint64_t)asked + 2 * FUZZ_FAULTS);
+}
+
+static void a_failure_has_a_reason(struct vmm *v,
+				   const struct smmuinv_result *r)
+{
+	v->host_failures++;
+	/* Each fault fails one call, and may take a vDEVICE for another. */
+	must(v->host_failures <= 2 * v->world.faults);
+	if (r->error == -ENODEV)
+		fuzz_world_replug(&v->world, r->fault_vsid);
+}
+
+static void before(struct vmm *v, struct smmuinv_result *r)
+{
+	*r = (struct smmuinv_result){ .size = sizeof(*r) };
+	smmuinv_mock_forget(v->world.mock);
+	fuzz_world_refill(&v->world);
+}
+
+static int flush(struct vmm *v)
+{
+	uint64_t calls = smmuinv_mock_calls(v->world.mock);
+	struct smmuinv_result r;
+	uint32_t sent = 0;
+	int rc;
+
+	before(v, &r);
+	rc = smmuinv_batch_flush(v->batch, &r);
+	must(rc <= 0);
+	the_result_is_consistent(&r, rc, v->held_count,
+				 smmuinv_mock_calls(v->world.mock) - calls);
+	completed_is_executed(v, v->held, r.completed, &sent);
+	must(r.sent == sent);
+	v->held_count -= r.completed;
+	memmove(v->held, v->held + r.completed,
+		v->held_count * sizeof(*v->held));
+	must(smmuinv_batch_count(v->batch) == v->held_count);
+	if (rc)
+		a_failure_has_a_reason(v, &r);
+	return rc;
+}
+
+/* Retrying gets there, whatever has gone wrong before. */
+static void flush_until_done(struct vmm *v)
+{
+	while (flush(v))
+		;
+	must(!v->held_count);
+}
+
+static void add(struct vmm *v, const struct smmuinv_command *raw)
+{
+	struct smmuinv_finding asked, found = { .size = sizeof(found) };
+	int verdict = check(v, raw, &asked);
+	bool takes_a_place =
+		verdict == SMMUINV_FORWARD || verdict == SMMUINV_IGNORE;
+	int rc = smmuinv_batch_add(v->batch, raw, &found);
+
+	if (takes_a_place && v->held_count == v->capacity) {
+		must(rc == -ENOSPC);
+		return;
+	}
+	must(rc == verdict && found.rule == asked.rule);
+	must(fuzz_same(&found.command, &asked.command));
+	if (takes_a_place)
+		v->held[v->held_count++] = *raw;
+	must(smmuinv_batch_count(v->batch) == v->held_count);
+}
+
+static void clear(struct vmm *v)
+{
+	smmuinv_batch_clear(v->batch);
+	v->held_count = 0;
+}
+
+/* What one call for an array did; returns how many commands are done with. */
+static uint32_t submit_once(struct vmm *v, const struct smmuinv_command *raw,
+			    uint32_t count)
+{
+	uint64_t calls = smmuinv_mock_calls(v->world.mock);
+	struct smmuinv_finding finding;
+	struct smmuinv_result r;
+	uint32_t sent = 0;
+	int rc, verdict;
+
+	before(v, &r);
+	rc = smmuinv_batch_submit(v->batch, raw, count, &r);
+	the_result_is_consistent(&r, rc, count,
+				 smmuinv_mock_calls(v->world.mock) - calls);
+	completed_is_executed(v, raw, r.completed, &sent);
+	must(r.sent == sent);
+	must(!smmuinv_batch_count(v->batch));
+	if (rc < 0)
+		a_failure_has_a_reason(v, &r);
+	if (rc <= 0)
+		return r.completed;
+	must(rc == 1 && r.fault_index == r.completed);
+	verdict = check(v, &raw[r.fault_index], &finding);
+	must(verdict == (r.cerror ? SMMUINV_ILLEGAL : SMMUINV_VMM));
+	must(r.rule == finding.rule && r.field == finding.field);
+	return r.completed + 1;
+}
+
+static void submit(struct vmm *v, const struct smmuinv_command *raw,
+		   uint32_t count)
+{
+	struct smmuinv_result r = { .size = sizeof(r) };
+	uint32_t done = 0;
+
+	if (v->held_count) {
+		must(smmuinv_batch_submit(v->batch, raw, count, &r) == -EBUSY);
+		return;
+	}
+	do {
+		done += submit_once(v, raw + done, count - done);
+	} while (done < count);
+}
+
+/* Does something with the next commands; returns how many it has used. */
+static uint32_t act(struct vmm *v, const struct smmuinv_command *raw,
+		    uint32_t left)
+{
+	uint8_t action = next_action(v);
+	uint32_t n = action >> 3 < left ? action >> 3 : left;
+
+	switch (action & 7) {
+	case 0:
+		fuzz_world_toggle(&v->world, action >> 3);
+		return 0;
+	case 1:
+		(void)flush(v);
+		return 0;
+	case 2:
+		flush_until_done(v);
+		return 0;
+	case 3:
+		if (action >> 3 == 1)
+			clear(v);
+		return 0;
+	case 4:
+		submit(v, raw, n);
+		return n;
+	default:
+		add(v, raw);
+		return 1;
+	}
+}
+
+static void run(struct vmm *v, const struct smmuinv_command *raw,
+		uint32_t count)
+{
+	uint32_t actions = count + 2 * sizeof(v->actions);
+	uint32_t used = 0;
+	uint32_t i;
+
+	for (i = 0; i < actions && used < count; i++)
+		used += act(v, raw + used, count - used);
+	flush_until_done(v);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct smmuinv_command commands[COMMANDS_MAX];
+	struct vmm *v = calloc(1, sizeof(*v));
+	struct head head;
+	size_t count = 0;
+
+	must(v != NULL);
+	fuzz_head(&head, sizeof(head), data, size);
+	if (size > sizeof(head))
+		count = (size - sizeof(head)) / sizeof(*commands);
+	if (count > COMMANDS_MAX)
+		count = COMMANDS_MAX;
+	if (count)
+		memcpy(commands, data + sizeof(head),
+		       count * sizeof(*commands));
+	memcpy(v->actions, head.actions, sizeof(v->actions));
+	v->capacity = head.capacity ? head.capacity : 1;
+	fuzz_world_open(&v->world, &head.world, commands,
+			count < AIMED ? count : AIMED);
+	must(!smmuinv_batch_new(v->world.vsmmu, v->capacity, &v->batch));
+	run(v, commands, (uint32_t)count);
+	smmuinv_batch_free(v->batch);
+	fuzz_world_close(&v->world);
+	free(v);
+	return 0;
+}

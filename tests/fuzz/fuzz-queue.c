@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A whole guest: any ring, any registers, memory that changes while it is read,
+ * callbacks that fail and that change streams, a host that fails and lies.
+ */
+#include "fuzz.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct head {
+	struct fuzz_world_head world;
+	uint8_t log2size;
+	uint8_t window;
+	uint8_t flags; /* bits 1:0 max_commands; QUEUE_* */
+	uint8_t misaligned;
+	uint8_t prod[4];
+	uint8_t cons[4];
+	uint8_t actions[20];
+};
+
+#define QUEUE_BY_POINTER  (1u << 2)
+#define QUEUE_NOT_SEEN    (1u << 3) /* ops.seen is missing */
+#define QUEUE_NO_COMMAND  (1u << 4) /* ops.command is missing */
+#define QUEUE_NO_CALLBACK (1u << 5) /* as are sync and the others */
+#define QUEUE_CHANGING    (1u << 6) /* memory changes once it was read */
+#define QUEUE_WINDOW_4096 (1u << 7)
+
+#define COMMANDS_MAX 256 /* in an input */
+#define LIMIT_MAX    160 /* in a call */
+#define CALLS_MAX    10
+#define AIMED        10
+#define TROUBLE_MAX  12 /* failures of callbacks and of reads */
+
+/* A command that the guest wrote, and where. */
+struct entry {
+	struct smmuinv_command raw;
+	uint32_t index;
+	bool plugged; /* its stream was there when it was read, and still is */
+};
+
+/* One call of smmuinv_queue_consume(), as the guest sees it. */
+struct call {
+	struct smmuinv_ring ring;
+	uint32_t limit;
+	struct entry entries[LIMIT_MAX];
+	uint32_t read;    /* entries that were read */
+	uint32_t told;    /* entries whose fate is known */
+	uint32_t applied; /* entries that the oracle has executed */
+	uint32_t fates[SMMUINV_FATE_UNREADABLE + 1];
+	bool unreadable;
+	bool stopped; /* a fate that stops the queue was told */
+	int failed;   /* what a callback answered */
+};
+
+struct vmm {
+	struct fuzz_world world;
+	struct smmuinv_queue *queue;
+	uint8_t flags;
+	uint8_t actions[20];
+	unsigned int action;
+	unsigned int trouble;
+	unsigned int host_failures;
+	struct smmuinv_command *memory;
+	uint32_t memory_count;
+	struct call call;
+	/* Consumed before a CMD_SYNC that timed out, their fate not told. */
+	struct entry carried[LIMIT_MAX * FUZZ_FAULTS];
+	uint32_t carried_first;
+	uint32_t carried_end;
+	bool may_carry; /* without ops.seen: there may be some */
+};
+
+static bool by_pointer(const struct vmm *v)
+{
+	return v->flags & QUEUE_BY_POINTER;
+}
+
+static bool is_told(const struct vmm *v)
+{
+	return !(v->flags & QUEUE_NOT_SEEN) || by_pointer(v);
+}
+
+static uint8_t next_action(struct vmm *v)
+{
+	return v->actions[v->action++ % sizeof(v->actions)];
+}
+
+/* May a callback fail now? Not for ever, so that there is an end to it. */
+static bool trouble(struct vmm *v, uint8_t action)
+{
+	if ((action & 15) != 15 || v->trouble == TROUBLE_MAX)
+		return false;
+	v->trouble++;
+	return true;
+}
+
+/* The registers' arithmetic, written a second time (3.5.1). */
+static uint32_t ring_size(const struct smmuinv_ring *ring)
+{
+	return UINT32_C(1) << ring->log2size;
+}
+
+static uint32_t index_of(const struct smmuinv_ring *ring, uint32_t n)
+{
+	return (ring->cons + n) % ring_size(ring);
+}
+
+static uint32_t produced(const struct smmuinv_ring *ring)
+{
+	return (ring->prod - ring->cons) % (2 * ring_size(ring));
+}
+
+static struct smmuinv_command *memory_at(struct vmm *v, uint32_t n)
+{
+	return &v->memory[index_of(&v->call.ring, n) % v->memory_count];
+}
+
+static void scramble(struct smmuinv_command *command, uint8_t how)
+{
+	command->dw[how & 1] ^=
+		htole64(UINT64_C(0x9e3779b97f4a7c15) << (how & 63));
+}
+
+static void note_read(struct vmm *v, const struct smmuinv_command *raw)
+{
+	struct call *c = &v->call;
+
+	must(c->read < c->limit);
+	c->entries[c->read] = (struct entry){
+		.raw = *raw,
+		.index = index_of(&c->ring, c->read),
+		.plugged = fuzz_world_has(&v->world, fuzz_sid(raw)),
+	};
+	c->read++;
+}
+
+/*
+ * Reads by pointer cannot be seen. But memory changes in the VMM's callbacks
+ * only, where it is known how far the queue has come.
+ */
+static void catch_up(struct vmm *v, uint32_t read)
+{
+	while (by_pointer(v) && v->call.read < read)
+		note_read(v, memory_at(v, v->call.read));
+}
+
+static void change_stream(struct vmm *v, uint8_t action)
+{
+	uint32_t vsid = fuzz_world_toggle(&v->world, action);
+	uint32_t i;
+
+	for (i = 0; i < v->call.read; i++) {
+		if (fuzz_sid(&v->call.entries[i].raw) == vsid)
+			v->call.entries[i].plugged = false;
+	}
+}
+
+static void may_not_use_the_queue(struct vmm *v)
+{
+	struct smmuinv_progress progress = { .size = sizeof(progress) };
+
+	must(smmuinv_queue_consume(v->queue, &v->call.ring, &progress) ==
+	     -EBUSY);
+}
+
+static int on_read(void *opaque, uint32_t index,
+		   struct smmuinv_command *command)
+{
+	struct vmm *v = opaque;
+	struct call *c = &v->call;
+	uint8_t action = next_action(v);
+
+	/* Each entry once, in order, and none beyond the bound. */
+	must(!c->stopped && !c->unreadable && !c->failed);
+	must(c->read < c->limit);
+	must(index == index_of(&c->ring, c->read));
+	if ((action & 0xf0) == 0x10)
+		change_stream(v, action);
+	if (trouble(v, action)) {
+		memset(command, 0x30, sizeof(*command));
+		c->unreadable = true;
+		return -EFAULT;
+	}
+	*command = *memory_at(v, c->read);
+	note_read(v, command);
+	if (v->flags & QUEUE_CHANGING)
+		scramble(memory_at(v, c->read - 1), action);
+	return 0;
+}
+
+/* The guest relies on the first @n commands of the call. */
+static void apply(struct vmm *v, uint32_t n)
+{
+	struct call *c = &v->call;
+
+	for (; c->applied < n; c->applied++) {
+		const struct entry *e = &c->entries[c->applied];
+
+		if (!fuzz_names_stream(&e->raw) || e->plugged)
+			oracle_execute(&v->world.oracle, &e->raw);
+	}
+}
+
+/* The entry that a callback is about: everything before it is complete. */
+static const struct entry *presented(struct vmm *v)
+{
+	struct call *c = &v->call;
+	uint32_t n = is_told(v) ? c->told : c->read - 1;
+
+	catch_up(v, n + 1);
+	must(v->carried_first == v->carried_end);
+	must(!c->stopped && !c->unreadable && !c->failed);
+	must(c->read == n + 1);
+	apply(v, n);
+	fuzz_world_judge(&v->world);
+	v->may_carry = false;
+	return &c->entries[n];
+}
+
+/* What VMMs and guests do at such a moment. */
+static int act(struct vmm *v)
+{
+	struct call *c = &v->call;
+	uint8_t action = next_action(v);
+
+	if (action & 0x10)
+		change_stream(v, action);
+	if (action & 0x20)
+		fuzz_world_refill(&v->world);
+	if (action & 0x40)
+		may_not_use_the_queue(v);
+	if (action & 0x80)
+		scramble(memory_at(v, c->read + next_action(v) % 4u - 1),
+			 action);
+	if (trouble(v, action)) {
+		c->failed = action & 0x10 ? -EIO : -ENOMEM;
+		return c->failed;
+	}
+	return action & 1; /* what is not negative is no failure */
+}
+
+static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
+{
+	struct vmm *v = opaque;
+	const struct entry *e = presented(v);
+
+	must(fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE);
+	must(sid == fuzz_sid(&e->raw));
+	must(leaf == (le64toh(e->raw.dw[1]) & 1));
+	return act(v);
+}
+
+static int on_cfgi_ste_range(void *opaque, uint32_t first, uint32_t last)
+{
+	struct vmm *v = opaque;
+	const struct entry *e = presented(v);
+	uint64_t span = UINT64_C(2) << (le64toh(e->raw.dw[1]) & 31);
+
+	must(fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE_RANGE);
+	must(first == fuzz_sid(&e->raw) / span * span);
+	must(last - first == (uint32_t)(span - 1));
+	return act(v);
+}
+
+static int on_sync(void *opaque, const struct smmuinv_sync *sync)
+{
+	struct vmm *v = opaque;
+	const struct entry *e = presented(v);
+
+	must(fuzz_opcode(&e->raw) == SMMUINV_CMD_SYNC);
+	must(!(sync->irq && sync->sev) && (!sync->msi || sync->irq));
+	must(sync->msi || (!sync->msi_address && !sync->msi_data));
+	must(!(sync->msi_address & 3) && sync->msi_address >> 56 == 0);
+	return act(v);
+}
+
+static int on_command(void *opaque, const struct smmuinv_command *command)
+{
+	struct vmm *v = opaque;
+	const struct entry *e = presented(v);
+
+	must(fuzz_opcode(&e->raw) == fuzz_opcode(command));
+	must(!smmuinv_opcode_is_forwarded(fuzz_opcode(command)));
+	must(!smmuinv_command_get(command, SMMUINV_FIELD_RES0));
+	return act(v);
+}
+
+static bool matches_verdict(const struct vmm *v, const struct entry *e,
+			    enum smmuinv_fate fate, enum smmuinv_rule rule)
+{
+	int verdict = smmuinv_check(&e->raw, &v->world.guest, &v->world.host,
+				    v->world.check_flags, NULL);
+
+	switch (fate) {
+	case SMMUINV_FATE_FORWARDED:
+		return verdict == SMMUINV_FORWARD && !rule;
+	case SMMUINV_FATE_DROPPED:
+		if (rule == SMMUINV_RULE_STREAM_UNKNOWN)
+			return verdict == SMMUINV_FORWARD &&
+			       fuzz_names_stream(&e->raw) && !e->plugged;
+		return verdict == SMMUINV_IGNORE && rule;
+	case SMMUINV_FATE_VMM:
+		return verdict == SMMUINV_VMM && !rule;
+	case SMMUINV_FATE_ILLEGAL:
+		if (rule == SMMUINV_RULE_NOT_OFFERED)
+			return verdict == SMMUINV_VMM &&
+			       v->flags & QUEUE_NO_COMMAND;
+		return verdict == SMMUINV_ILLEGAL && rule;
+	default:
+		return false;
+	}
+}
+
+static void carried_seen(struct vmm *v, uint32_t index,
+			 const struct smmuinv_command *command,
+			 enum smmuinv_fate fate)
+{
+	const struct entry *e = &v->carried[v->carried_first++];
+
+	must(index == e->index);
+	must(fuzz_same(command, &e->raw));
+	must(fate == SMMUINV_FATE_FORWARDED || fate == SMMUINV_FATE_DROPPED);
+}
+
+/* Each command's fate once, in the order of the queue, as it was read. */
+static void on_seen(void *opaque, uint32_t index,
+		    const struct smmuinv_command *command,
+		    enum smmuinv_fate fate, enum smmuinv_rule rule)
+{
+	struct vmm *v = opaque;
+	struct call *c = &v->call;
+	uint8_t action = by_pointer(v) ? 0 : next_action(v);
+
+	must(!c->stopped && !c->failed && fate <= SMMUINV_FATE_UNREADABLE);
+	c->fates[fate]++;
+	if (v->carried_first != v->carried_end) {
+		carried_seen(v, index, command, fate);
+		return;
+	}
+	must(index == index_of(&c->ring, c->told));
+	c->stopped =
+		fate == SMMUINV_FATE_UNREADABLE || fate == SMMUINV_FATE_ILLEGAL;
+	if (fate == SMMUINV_FATE_UNREADABLE) {
+		must(c->unreadable && c->told == c->read);
+		return;
+	}
+	catch_up(v, c->told + 1);
+	must(c->told < c->read);
+	must(fuzz_same(command, &c->entries[c->told].raw));
+	must(matches_verdict(v, &c->entries[c->told], fate, rule));
+	if (!c->stopped)
+		c->told++;
+	if ((action & 0xf0) == 0x20)
+		change_stream(v, action);
+}
+
+static void open_queue(struct vmm *v, const struct head *head)
+{
+	struct smmuinv_queue_ops ops = {
+		.size = sizeof(ops),
+		.read = on_read,
+		.cfgi_ste = on_cfgi_ste,
+		.cfgi_ste_range = on_cfgi_ste_range,
+		.sync = on_sync,
+		.command = on_command,
+		.seen = on_seen,
+	};
+	struct smmuinv_queue_params params = {
+		.size = sizeof(params),
+		.ops = &ops,
+		.opaque = v,
+		.window = v->flags & QUEUE_WINDOW_4096 ? 0 : head->window,
+	};
+
+	if (!is_told(v))
+		ops.seen = NULL;
+	if (v->flags & QUEUE_NO_COMMAND)
+		ops.command = NULL;
+	if (v->flags & QUEUE_NO_CALLBACK) {
+		ops.cfgi_ste = NULL;
+		ops.cfgi_ste_range = NULL;
+		ops.sync = NULL;
+	}
+	must(!smmuinv_queue_new(v->world.vsmmu, &params, &v->queue));
+}
+
+/* The ring at exactly its size by pointer, else what the input gives. */
+static void open_memory(struct vmm *v, const struct head *head,
+			const struct smmuinv_command *commands, size_t count)
+{
+	struct smmuinv_ring *ring = &v->call.ring;
+	uint32_t i;
+
+	*ring = (struct smmuinv_ring){
+		.size = sizeof(*ring),
+		.log2size = head->log2size % 24,
+		.prod = fuzz_u32(head->prod),
+		.cons = fuzz_u32(head->cons),
+		.max_commands = (head->flags & 3u) * 5,
+	};
+	if (by_pointer(v) && ring->log2size <= SMMUINV_QUEUE_LOG2SIZE_MAX)
+		ring->log2size %= 9;
+	if (by_pointer(v) && ring->log2size <= SMMUINV_QUEUE_LOG2SIZE_MAX)
+		v->memory_count = ring_size(ring);
+	else
+		v->memory_count = count ? (uint32_t)count : 1;
+	v->memory = calloc(v->memory_count, sizeof(*v->memory));
+	must(v->memory != NULL);
+	for (i = 0; count && i < v->memory_count; i++)
+		v->memory[i] = commands[i % count];
+	if (by_pointer(v))
+		ring->base = (const char *)v->memory + (head->misaligned & 7);
+}
+
+static bool ring_is_refused(const struct smmuinv_ring *ring)
+{
+	return ring->log2size > SMMUINV_QUEUE_LOG2SIZE_MAX ||
+	       (uintptr_t)ring->base % 8;
+}
+
+static void start_call(struct vmm *v)
+{
+	struct call *c = &v->call;
+	struct smmuinv_ring *ring = &c->ring;
+
+	memset(&c->limit, 0, sizeof(*c) - offsetof(struct call, limit));
+	if (produced(ring) > ring_size(ring))
+		return;
+	if (ring->max_commands > LIMIT_MAX ||
+	    (!ring->max_commands && produced(ring) > LIMIT_MAX))
+		ring->max_commands = LIMIT_MAX;
+	c->limit = produced(ring);
+	if (ring->max_commands && ring->max_commands < c->limit)
+		c->limit = ring->max_commands;
+}
+
+static void keep_carried(struct vmm *v, uint32_t consumed)
+{
+	struct call *c = &v->call;
+
+	v->may_carry = true;
+	if (!is_told(v))
+		return;
+	must(c->told <= consumed);
+	for (; c->told < consumed; c->told++)
+		v->carried[v->carried_end++] = c->entries[c->told];
+}
+
+/* What the registers say afterwards, and what was told, are one story. */
+static void the_end_is_where_it_says(struct vmm *v, int rc,
+				     const struct smmuinv_progress *p)
+{
+	struct call *c = &v->call;
+	uint32_t mask = 2 * ring_size(&c->ring) - 1;
+
+	must(p->consumed <= c->limit);
+	must(p->cons == ((c->ring.cons + p->consumed) & mask));
+	must(rc < 0 || rc == (int)p->consumed);
+	catch_up(v, p->consumed);
+	must(p->consumed <= c->read);
+	switch (p->cerror) {
+	case SMMUINV_CERROR_NONE:
+		must(rc < 0 || p->consumed == c->limit);
+		break;
+	case SMMUINV_CERROR_ILL:
+		must(rc >= 0 && p->consumed < c->limit && p->rule);
+		must(!is_told(v) || c->fates[SMMUINV_FATE_ILLEGAL] == 1);
+		break;
+	case SMMUINV_CERROR_ABT:
+		must(rc >= 0 && c->unreadable && p->consumed < c->limit);
+		break;
+	case SMMUINV_CERROR_ATC_INV_SYNC:
+		must(rc >= 0 && p->consumed < c->limit);
+		catch_up(v, p->consumed + 1);
+		must(fuzz_opcode(&c->entries[p->consumed].raw) ==
+		     SMMUINV_CMD_SYNC);
+		must(p->host_error == -ETIMEDOUT);
+		keep_carried(v, p->consumed);
+		break;
+	default:
+		must(p->cerror <= SMMUINV_CERROR_ATC_INV_SYNC);
+	}
+	must(!is_told(v) || c->told == p->consumed);
+	must(!c->unreadable || rc < 0 || p->cerror == SMMUINV_CERROR_ABT);
+}
+
+static void the_numbers_add_up(const struct vmm *v,
+			       const struct smmuinv_progress *p)
+{
+	const struct call *c = &v->call;
+
+	must(p->ioctls <= p->host_commands);
+	must((p->forwarded == 0 || p->ioctls != 0));
+	if (!is_told(v))
+		return;
+	must(p->forwarded == c->fates[SMMUINV_FATE_FORWARDED]);
+	must(p->vmm == c->fates[SMMUINV_FATE_VMM]);
+	must(p->dropped == c->fates[SMMUINV_FATE_DROPPED]);
+}
+
+/* Everything before CMDQ_CONS is complete, but for what waits for a SYNC. */
+static void what_is_consumed_is_done(struct vmm *v, uint32_t consumed)
+{
+	apply(v, consumed);
+	if (is_told(v) ? v->carried_first == v->carried_end : !v->may_carry)
+		fuzz_world_judge(&v->world);
+	must(!smmuinv_mock_wedged(v->world.mock));
+}
+
+/* An errno has a reason, and a host that fails so often cannot go on so. */
+static void a_failure_has_a_reason(struct vmm *v, int rc,
+				   const struct smmuinv_progress *p)
+{
+	struct call *c = &v->call;
+
+	if (c->failed) {
+		must(rc == c->failed && !p->cerror && !p->host_error);
+		return;
+	}
+	must(p->host_error && !p->cerror);
+	v->host_failures++;
+	/* Each fault fails one call, and may take a vDEVICE for another. */
+	must(v->host_failures <= 2 * v->world.faults);
+	if (rc == -ENODEV)
+		fuzz_world_replug(&v->world, p->fault_vsid);
+}
+
+static void a_call_is_bounded(const struct vmm *v, uint64_t calls_before)
+{
+	uint64_t calls = smmuinv_mock_calls(v->world.mock) - calls_before;
+
+	/* Single commands at the worst, and both rounds of the erratum. */
+	must(calls <=
+	     2u * (v->call.limit + ARRAY_SIZE(v->carried)) + 2 * FUZZ_FAULTS);
+}
+
+static int consume(struct vmm *v, struct smmuinv_progress *p)
+{
+	uint64_t calls = smmuinv_mock_calls(v->world.mock);
+	int rc;
+
+	*p = (struct smmuinv_progress){ .size = sizeof(*p) };
+	rc = smmuinv_queue_consume(v->queue, &v->call.ring, p);
+	a_call_is_bounded(v, calls);
+	return rc;
+}
+
+/* One call of the VMM's. */
+static void drive(struct vmm *v, struct smmuinv_progress *p)
+{
+	struct call *c = &v->call;
+	int rc;
+
+	start_call(v);
+	rc = consume(v, p);
+	if (produced(&c->ring) > ring_size(&c->ring)) {
+		must(rc == -ERANGE && !p->consumed && !p->ioctls);
+		must(!v->call.read && !v->call.told);
+		return;
+	}
+	must((rc != -ERANGE && rc != -EINVAL && rc != -EBUSY) ||
+	     p->host_error == rc);
+	the_end_is_where_it_says(v, rc, p);
+	the_numbers_add_up(v, p);
+	what_is_consumed_is_done(v, p->consumed);
+	if (rc < 0)
+		a_failure_has_a_reason(v, rc, p);
+}
+
+/* As Linux does: the command that stopped the queue becomes a CMD_SYNC. */
+static void overwrite(struct vmm *v, uint8_t action)
+{
+	struct smmuinv_command *at = memory_at(v, 0);
+
+	*at = (struct smmuinv_command){ { htole64(SMMUINV_CMD_SYNC), 0 } };
+	if (action & 4)
+		*at = v->memory[action % v->memory_count];
+}
+
+static void reset(struct vmm *v)
+{
+	smmuinv_queue_reset(v->queue);
+	v->carried_first = v->carried_end;
+	v->may_carry = false;
+	fuzz_world_refill(&v->world);
+}
+
+static void go_on(struct vmm *v, const struct smmuinv_progress *p)
+{
+	struct smmuinv_ring *ring = &v->call.ring;
+	uint8_t action = next_action(v);
+
+	ring->cons = p->cons;
+	if (produced(ring) > ring_size(ring))
+		ring->cons = ring->prod;
+	if (p->cerror == SMMUINV_CERROR_ILL ||
+	    (p->cerror == SMMUINV_CERROR_ATC_INV_SYNC && action & 2))
+		overwrite(v, action);
+	if (p->cerror || produced(ring))
+		return;
+	ring->prod += action;
+	ring->max_commands = next_action(v);
+	if ((action & 7) == 7)
+		ring->prod ^= UINT32_C(0x01010101) << (action >> 5);
+	if ((action & 15) == 9)
+		reset(v);
+}
+
+static void run(struct vmm *v)
+{
+	struct smmuinv_progress p = { .size = sizeof(p) };
+	unsigned int i;
+
+	if (ring_is_refused(&v->call.ring)) {
+		must(smmuinv_queue_consume(v->queue, &v->call.ring, &p) ==
+		     -EINVAL);
+		return;
+	}
+	for (i = 0; i < CALLS_MAX; i++) {
+		drive(v, &p);
+		go_on(v, &p);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct smmuinv_command commands[COMMANDS_MAX];
+	struct vmm *v = calloc(1, sizeof(*v));
+	struct head head;
+	size_t count = 0;
+
+	must(v != NULL);
+	fuzz_head(&head, sizeof(head), data, size);
+	if (size > sizeof(head))
+		count = (size - sizeof(head)) / sizeof(*commands);
+	if (count > COMMANDS_MAX)
+		count = COMMANDS_MAX;
+	if (count)
+		memcpy(commands, data + sizeof(head),
+		       count * sizeof(*commands));
+	v->flags = head.flags;
+	memcpy(v->actions, head.actions, sizeof(v->actions));
+	fuzz_world_open(&v->world, &head.world, commands,
+			count < AIMED ? count : AIMED);
+	open_memory(v, &head, commands, count);
+	open_queue(v, &head);
+	run(v);
+	smmuinv_queue_free(v->queue);
+	free(v->memory);
+	fuzz_world_close(&v->world);
+	free(v);
+	return 0;
+}

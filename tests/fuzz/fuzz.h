@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the fuzz targets share: an assertion that a fuzzer sees, the SMMUs that
+ * an input describes, and a host to run against.
+ *
+ * An input is a head of fixed length, so that a mutation keeps its meaning, and
+ * then guest commands. seeds.py writes the same heads.
+ */
+#ifndef SMMUINV_TESTS_FUZZ_H
+#define SMMUINV_TESTS_FUZZ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <smmuinv/mock.h>
+#include <smmuinv/smmuinv.h>
+
+#include "oracle.h"
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Unlike assert(), never compiled out, and abort() is what a fuzzer catches. */
+_Noreturn void fuzz_fail(const char *file, int line, const char *what);
+
+#define must(condition) \
+	((condition) ? (void)0 : fuzz_fail(__FILE__, __LINE__, #condition))
+
+/* @n bytes at most, zeroes where the input is too short for a head. */
+void fuzz_head(void *head, size_t n, const uint8_t *data, size_t size);
+
+uint32_t fuzz_u32(const uint8_t bytes[4]);
+
+/* The opcode and StreamID bits of a raw command, read without the library. */
+uint8_t fuzz_opcode(const struct smmuinv_command *command);
+uint32_t fuzz_sid(const struct smmuinv_command *command);
+bool fuzz_same(const struct smmuinv_command *a,
+	       const struct smmuinv_command *b);
+
+/* Is it executed for one stream rather than for the whole guest? */
+bool fuzz_names_stream(const struct smmuinv_command *command);
+
+#define FUZZ_STREAMS 3
+#define FUZZ_FAULTS  6
+
+/* A fault of the mock's, in eight bytes. */
+struct fuzz_fault {
+	uint8_t call; /* 0 for no fault, else 1 + enum smmuinv_mock_call */
+	uint8_t pass;
+	uint8_t error; /* index of fuzz_errors[] */
+	uint8_t executed;
+	uint8_t count;
+	uint8_t vanish; /* bit 0, and which stream above it */
+	uint8_t spare[2];
+};
+
+/* Which SMMUs there are, which kernel, and what goes wrong. */
+struct fuzz_world_head {
+	uint8_t host_idr[24];
+	uint8_t guest_idr[24];
+	uint8_t flags;  /* FUZZ_* */
+	uint8_t policy; /* kernel in bits 1:0, repeat in bits 3:2 */
+	uint8_t vsid[FUZZ_STREAMS];
+	uint8_t plugged; /* a bit for each stream that is there at first */
+	uint8_t spare[2];
+	struct fuzz_fault faults[FUZZ_FAULTS];
+};
+
+#define FUZZ_STRICT    (1u << 0)
+#define FUZZ_HOST_ATS  (1u << 1)
+#define FUZZ_HW_REPEAT (1u << 2)
+
+/*
+ * The registers of a head made into SMMUs that fit each other: whatever the
+ * bytes are, smmuinv_features_compatible() says yes.
+ */
+void fuzz_host(struct smmuinv_features *host, const uint8_t idr[24], bool ats);
+void fuzz_guest(struct smmuinv_features *guest,
+		const struct smmuinv_features *host, const uint8_t idr[24]);
+
+/* A virtual SMMU over the mock, and the oracle that judges it. */
+struct fuzz_world {
+	struct smmuinv_features host;
+	struct smmuinv_features guest;
+	uint32_t check_flags;
+	bool repeat;
+	struct smmuinv_caches *caches;
+	struct smmuinv_mock *mock;
+	struct smmuinv_backend *backend;
+	struct smmuinv_vsmmu *vsmmu;
+	struct oracle oracle;
+	uint32_t device[FUZZ_STREAMS];
+	uint32_t vsid[FUZZ_STREAMS];
+	bool plugged[FUZZ_STREAMS];
+	size_t faults; /* how many were injected */
+};
+
+/* The world of @head, with caches that @commands may hit or just miss. */
+void fuzz_world_open(struct fuzz_world *w, const struct fuzz_world_head *head,
+		     const struct smmuinv_command *commands, size_t count);
+void fuzz_world_close(struct fuzz_world *w);
+
+/* Add the stream if it is not there, else remove it; returns its vSID. */
+uint32_t fuzz_world_toggle(struct fuzz_world *w, unsigned int stream);
+
+/* As a VMM after -ENODEV: the stream at fault, and only it, out and in again.
+ */
+void fuzz_world_replug(struct fuzz_world *w, uint32_t vsid);
+
+bool fuzz_world_has(const struct fuzz_world *w, uint32_t vsid);
+
+/* Nothing that the guest asked to be rid of is still cached. */
+void fuzz_world_judge(const struct fuzz_world *w);
+
+/* Everything is cached again, and nothing asked for. */
+void fuzz_world_refill(struct fuzz_world *w);
+
+#endif /* SMMUINV_TESTS_FUZZ_H */

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+# shellcheck source=SCRIPTDIR/../../scripts/lib.sh
+. "$root/scripts/lib.sh"
+
+usage() {
+	cat <<'END'
+usage: tests/fuzz/run.sh [--seconds N] [TARGET...]
+
+Installs what is missing, builds the fuzz targets with clang under libFuzzer,
+AddressSanitizer and UBSan in build/fuzz, makes their seeds from the streams in
+tests/corpus, and runs each target for N seconds (default 60):
+
+  command  one command, any two SMMUs
+  queue    a whole queue: registers, memory that changes, callbacks, host faults
+  batch    added and submitted commands, host faults
+
+What a run finds out is kept in build/fuzz/corpus and starts the next one. An
+input that fails is kept in build/fuzz/found; build/native/tests/fuzz/
+replay-TARGET FILE runs it without libFuzzer.
+
+exit status: 0 nothing was found; 1 something was, or the build failed; 77 this
+host lacks the means
+END
+}
+
+packages=(
+	clang libclang-rt-dev libc6-dev binutils meson ninja-build pkg-config
+	libcmocka-dev python3
+)
+all_targets=(command queue batch)
+build=$root/build/fuzz
+seconds=60
+targets=() results=() failed=0
+
+# An input is a head and at most this many bytes of commands: fuzz-queue.c.
+INPUT_MAX=4300
+
+while [ $# -gt 0 ]; do
+	case "$1" in
+	-h | --help)
+		usage
+		exit 0
+		;;
+	--seconds)
+		[[ ${2-} =~ ^[1-9][0-9]*$ ]] || die "--seconds needs a number"
+		seconds=$2
+		shift
+		;;
+	-*) die "unknown argument $1 (see --help)" ;;
+	*)
+		[ -f "$here/fuzz-$1.c" ] || die "unknown target $1 (see --help)"
+		targets+=("$1")
+		;;
+	esac
+	shift
+done
+[ ${#targets[@]} -gt 0 ] || targets=("${all_targets[@]}")
+
+build_targets() {
+	[ -f "$build/build.ninja" ] ||
+		CC=clang quietly meson setup -Dfuzz=true -Db_lundef=false \
+			-Db_sanitize=address,undefined "$build" "$root" ||
+		return 1
+	quietly ninja -C "$build" "${targets[@]/#/tests/fuzz/fuzz-}"
+}
+
+# figures LOG: libFuzzer's own, in words.
+figures() {
+	awk '/^stat::number_of_executed_units/ { executions = $2 }
+		$2 == "DONE" { edges = $4; features = $6 }
+		END { printf "%d executions, %d edges, %d features\n",
+			executions, edges, features }' "$1"
+}
+
+# fuzz TARGET: its output goes to a log, of which a failure shows the end.
+fuzz() {
+	local target=$1 log=$build/$1.log
+	mkdir -p "$build/corpus/$target" "$build/found"
+	say "$target: $seconds s"
+	if UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		"$build/tests/fuzz/fuzz-$target" -max_total_time="$seconds" \
+		-timeout=10 -rss_limit_mb=2048 -max_len="$INPUT_MAX" \
+		-print_final_stats=1 \
+		-artifact_prefix="$build/found/$target-" \
+		"$build/corpus/$target" "$build/seeds/$target" >"$log" 2>&1; then
+		results+=("$target: nothing found in $seconds s: $(figures "$log")")
+		return
+	fi
+	grep -vE '^#[0-9]+|^"' "$log" | tail -n 60 >&2
+	results+=("$target: FAILED: $(grep -o 'Test unit written to .*' "$log" ||
+		echo "see $log")")
+	failed=$((failed + 1))
+}
+
+packages_need "${packages[@]}" ||
+	skip "the packages above are missing and cannot be installed"
+build_targets || die "the fuzz targets cannot be built"
+rm -rf "$build/seeds"
+python3 "$here/seeds.py" "$root/tests/corpus" --out "$build/seeds"
+for target in "${targets[@]}"; do
+	fuzz "$target"
+done
+printf '%s\n' "${results[@]}"
+[ "$failed" -eq 0 ] || exit 1
