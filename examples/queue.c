@@ -8,6 +8,7 @@
  * real one. Nothing else would change.
  */
 #include <endian.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -78,8 +79,13 @@ static int on_doorbell(struct vmm *vmm)
 	int rc = smmuinv_queue_consume(vmm->queue, &ring, &progress);
 
 	vmm->cmdq_cons = progress.cons;
+	if (rc == -ENODEV) {
+		/* A device was unplugged: its stream goes, then try again. */
+		return smmuinv_vsmmu_remove_stream(vmm->vsmmu,
+						   progress.fault_vsid);
+	}
 	if (rc < 0) {
-		/* The host's fault, not the guest's: try again later. */
+		/* -ERANGE: the guest's pointers; otherwise the host's fault. */
 		printf("host: %s\n", strerror(-rc));
 		return rc;
 	}

@@ -141,19 +141,19 @@ static void resolve(const struct smmuinv_vsmmu *vsmmu, struct entry *entry)
 }
 
 /* Collect what the host has to do; returns how many commands that are. */
-static uint32_t collect(struct smmuinv_batch *batch)
+static uint32_t collect(struct smmuinv_batch *batch, uint32_t first)
 {
 	uint32_t n = 0;
 	uint32_t i;
 
-	for (i = 0; i < batch->count; i++) {
+	for (i = first; i < batch->count; i++) {
 		struct entry *entry = &batch->entries[i];
 
 		resolve(batch->vsmmu, entry);
 		if (entry->rule != SMMUINV_RULE_NONE)
 			continue;
 		batch->host[n] = entry->canonical;
-		batch->origin[n++] = i;
+		batch->origin[n++] = i - first;
 	}
 	return n;
 }
@@ -286,7 +286,8 @@ static void conclude(const struct smmuinv_batch *batch, uint32_t n,
 {
 	if (e->done == n)
 		return;
-	outcome->error = e->error;
+	/* -ENODEV is for streams; of a backend's own it says less than -EIO. */
+	outcome->error = e->error == -ENODEV ? -EIO : e->error;
 	outcome->cerror = e->atc_timed_out ? SMMUINV_CERROR_ATC_INV_SYNC :
 					     SMMUINV_CERROR_NONE;
 	outcome->completed = batch->origin[e->done];
@@ -318,10 +319,10 @@ static uint32_t collect_repeated(struct smmuinv_batch *batch, uint32_t n)
  * With the erratum, one execution is none: what the first round has done is
  * complete when the second has done it too.
  */
-static void execute_rounds(struct smmuinv_batch *batch,
+static void execute_rounds(struct smmuinv_batch *batch, uint32_t first,
 			   struct batch_outcome *outcome)
 {
-	uint32_t n = collect(batch);
+	uint32_t n = collect(batch, first);
 	struct execution e = host_execute(batch, n, outcome);
 
 	conclude(batch, n, &e, outcome);
@@ -332,36 +333,38 @@ static void execute_rounds(struct smmuinv_batch *batch,
 	conclude(batch, n, &e, outcome);
 }
 
-static uint32_t count_dropped(const struct smmuinv_batch *batch, uint32_t upto)
+static uint32_t count_dropped(const struct smmuinv_batch *batch, uint32_t first,
+			      uint32_t n)
 {
 	uint32_t dropped = 0;
 	uint32_t i;
 
-	for (i = 0; i < upto; i++)
+	for (i = first; i < first + n; i++)
 		dropped += batch->entries[i].rule != SMMUINV_RULE_NONE;
 	return dropped;
 }
 
-void smmuinv__batch_execute(struct smmuinv_batch *batch,
+void smmuinv__batch_execute(struct smmuinv_batch *batch, uint32_t first,
 			    struct batch_outcome *outcome)
 {
 	struct smmuinv_streams *streams = batch->vsmmu->streams;
 
 	*outcome = (struct batch_outcome){
-		.completed = batch->count,
+		.completed = batch->count - first,
 		.fault_index = SMMUINV_INDEX_NONE,
 	};
 	smmuinv__streams_hold(streams);
-	execute_rounds(batch, outcome);
+	execute_rounds(batch, first, outcome);
 	smmuinv__streams_release(streams);
-	outcome->dropped = count_dropped(batch, outcome->completed);
+	outcome->dropped = count_dropped(batch, first, outcome->completed);
 }
 
-void smmuinv__batch_discard(struct smmuinv_batch *batch, uint32_t n)
+void smmuinv__batch_discard(struct smmuinv_batch *batch, uint32_t first,
+			    uint32_t n)
 {
 	batch->count -= n;
-	memmove(batch->entries, batch->entries + n,
-		batch->count * sizeof(*batch->entries));
+	memmove(batch->entries + first, batch->entries + first + n,
+		(batch->count - first) * sizeof(*batch->entries));
 }
 
 void smmuinv__batch_truncate(struct smmuinv_batch *batch, uint32_t n)
@@ -391,8 +394,8 @@ static int flush(struct smmuinv_batch *batch, struct smmuinv_result *result)
 {
 	struct batch_outcome outcome;
 
-	smmuinv__batch_execute(batch, &outcome);
-	smmuinv__batch_discard(batch, outcome.completed);
+	smmuinv__batch_execute(batch, 0, &outcome);
+	smmuinv__batch_discard(batch, 0, outcome.completed);
 	result_add(result, &outcome);
 	return outcome.error;
 }

@@ -31,12 +31,16 @@ void smmuinv__batch_push(struct smmuinv_batch *batch,
 			 const struct smmuinv_command *canonical,
 			 enum smmuinv_rule rule);
 
-/* Have the host execute all; the batch stays as it is. */
-void smmuinv__batch_execute(struct smmuinv_batch *batch,
+/*
+ * Have the host execute the commands from @first on; the batch stays as it is.
+ * What the outcome counts, it counts from @first.
+ */
+void smmuinv__batch_execute(struct smmuinv_batch *batch, uint32_t first,
 			    struct batch_outcome *outcome);
 
-/* Take the first @n commands out. */
-void smmuinv__batch_discard(struct smmuinv_batch *batch, uint32_t n);
+/* Take @n commands out, from @first on. */
+void smmuinv__batch_discard(struct smmuinv_batch *batch, uint32_t first,
+			    uint32_t n);
 
 /* Keep the first @n commands only. */
 void smmuinv__batch_truncate(struct smmuinv_batch *batch, uint32_t n);

@@ -417,10 +417,12 @@ int smmuinv__check_run(const struct check_table *table,
 		       const struct smmuinv_command *command,
 		       struct check_found *found)
 {
-	const struct check_row *row = &table->rows[row_of(command)];
+	/* It may lie in guest memory: what is judged is what goes on. */
+	const struct smmuinv_command copy = command_read_once(command);
+	const struct check_row *row = &table->rows[row_of(&copy)];
 	struct judged j = {
-		.dw0 = command_dw0(command),
-		.dw1 = command_dw1(command),
+		.dw0 = command_dw0(&copy),
+		.dw1 = command_dw1(&copy),
 		.rule = row->rule,
 		.field = SMMUINV_FIELD_OPCODE,
 	};
@@ -451,20 +453,22 @@ int smmuinv_check(const struct smmuinv_command *command,
 		  struct smmuinv_finding *finding)
 {
 	struct check_table table;
+	struct smmuinv_command copy;
 	struct check_found found;
 	int verdict;
 
 	if (!command || !guest || !host || (flags & ~SMMUINV_CHECK_STRICT) ||
 	    (finding && !PARAMS_WRITABLE(finding)))
 		return -EINVAL;
+	copy = command_read_once(command);
 	compile_common(&table, guest, host, flags);
-	compile_row(&table.rows[row_of(command)], row_of(command), guest, host);
-	verdict = smmuinv__check_run(&table, command, &found);
+	compile_row(&table.rows[row_of(&copy)], row_of(&copy), guest, host);
+	verdict = smmuinv__check_run(&table, &copy, &found);
 	smmuinv__check_report(finding, &found);
 	return verdict;
 }
 
-const char *smmuinv_rule_text(enum smmuinv_rule rule)
+const char *smmuinv_rule_text(uint32_t rule)
 {
 	static const char *const texts[SMMUINV_RULE_COUNT] = {
 		[SMMUINV_RULE_NONE] = "nothing is wrong",
@@ -507,7 +511,7 @@ const char *smmuinv_rule_text(enum smmuinv_rule rule)
 			"the host's SMMU lacks the field or command",
 	};
 
-	if ((unsigned int)rule >= SMMUINV_RULE_COUNT)
+	if (rule >= SMMUINV_RULE_COUNT)
 		return "?";
 	return texts[rule];
 }

@@ -374,9 +374,9 @@ bool smmuinv_opcode_is_forwarded(uint8_t opcode)
 	}
 }
 
-const char *smmuinv_field_name(enum smmuinv_field field)
+const char *smmuinv_field_name(uint32_t field)
 {
-	if ((unsigned int)field >= SMMUINV_FIELD_COUNT)
+	if (field >= SMMUINV_FIELD_COUNT)
 		return "?";
 	return fields[field].name;
 }
@@ -469,7 +469,7 @@ int smmuinv_command_print(const struct smmuinv_command *command, char *out,
 	return (int)text.length;
 }
 
-const char *smmuinv_cerror_name(enum smmuinv_cerror cerror)
+const char *smmuinv_cerror_name(uint32_t cerror)
 {
 	switch (cerror) {
 	case SMMUINV_CERROR_NONE:

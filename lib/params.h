@@ -63,6 +63,8 @@ static inline void params_store(void *to, const void *from, size_t known)
 	memcpy(&size, to, sizeof(size));
 	if (size < known)
 		known = size;
+	/* What a newer caller has and this library does not know is zero. */
+	memset((char *)to + known, 0, size - known);
 	memcpy((char *)to + sizeof(size), (const char *)from + sizeof(size),
 	       known - sizeof(size));
 }

@@ -132,14 +132,14 @@ static void seen(const struct run *run, uint32_t n,
 		q->ops.seen(q->opaque, index_at(run, n), command, fate, rule);
 }
 
-static void seen_batch(const struct run *run, uint32_t completed)
+static void seen_batch(const struct run *run, uint32_t first, uint32_t n)
 {
 	const struct smmuinv_queue *q = run->queue;
 	uint32_t i;
 
 	if (!q->ops.seen)
 		return;
-	for (i = 0; i < completed; i++) {
+	for (i = first; i < first + n; i++) {
 		enum smmuinv_rule rule = smmuinv__batch_rule(q->batch, i);
 
 		q->ops.seen(q->opaque, q->written[i].index,
@@ -164,19 +164,39 @@ static void account(struct smmuinv_progress *p,
 	p->host_count = outcome->host_count;
 }
 
-/* The first @n commands of the batch are complete. */
-static void complete(struct run *run, uint32_t n)
+/* So many commands of the batch are complete, from @first on. */
+static void complete(struct run *run, uint32_t first, uint32_t n)
 {
 	struct smmuinv_queue *q = run->queue;
-	uint32_t carried = n < q->carried ? n : q->carried;
+	uint32_t carried = first < q->carried ? q->carried - first : 0;
 
-	seen_batch(run, n);
-	smmuinv__batch_discard(q->batch, n);
+	if (carried > n)
+		carried = n;
+	seen_batch(run, first, n);
+	smmuinv__batch_discard(q->batch, first, n);
 	if (q->written)
-		memmove(q->written, q->written + n,
-			smmuinv_batch_count(q->batch) * sizeof(*q->written));
+		memmove(q->written + first, q->written + first + n,
+			(smmuinv_batch_count(q->batch) - first) *
+				sizeof(*q->written));
 	q->carried -= carried;
 	run->consumed += n - carried;
+}
+
+/* Have the host execute what was read so far, from @first of the batch on. */
+static struct batch_outcome execute(struct run *run, uint32_t first)
+{
+	struct batch_outcome outcome;
+
+	smmuinv__batch_execute(run->queue->batch, first, &outcome);
+	account(run->progress, &outcome);
+	complete(run, first, outcome.completed);
+	return outcome;
+}
+
+/* What is not complete is read again: it was not consumed. */
+static void forget(struct run *run)
+{
+	smmuinv__batch_truncate(run->queue->batch, run->queue->carried);
 }
 
 /*
@@ -192,34 +212,38 @@ static void carry(struct run *run)
 	q->carried = smmuinv_batch_count(q->batch);
 }
 
-/* Bring everything that was read so far to completion. */
+/*
+ * Bring what was read since the last CMD_SYNC to completion. Only a CMD_SYNC
+ * must wait for ATC_INVs that a device does not answer: they are carried there,
+ * and must not keep the guest from the commands that put an end to it. Without
+ * room to carry them the queue cannot go on.
+ */
 static int flush(struct run *run)
 {
-	struct batch_outcome outcome;
+	struct smmuinv_queue *q = run->queue;
+	struct batch_outcome outcome = execute(run, q->carried);
 
-	smmuinv__batch_execute(run->queue->batch, &outcome);
-	account(run->progress, &outcome);
-	complete(run, outcome.completed);
-	/* What is not complete is read again: it was not consumed. */
-	smmuinv__batch_truncate(run->queue->batch, run->queue->carried);
+	if (outcome.cerror == SMMUINV_CERROR_ATC_INV_SYNC &&
+	    !smmuinv__batch_is_full(q->batch)) {
+		carry(run);
+		return 0;
+	}
+	forget(run);
 	return outcome.error;
 }
 
-/* The same for a CMD_SYNC; 1 if it must stay where it is. */
+/* All of it, for a CMD_SYNC; 1 if that must stay where it is. */
 static int flush_for_sync(struct run *run)
 {
-	struct batch_outcome outcome;
+	struct batch_outcome outcome = execute(run, 0);
 
-	smmuinv__batch_execute(run->queue->batch, &outcome);
-	account(run->progress, &outcome);
-	complete(run, outcome.completed);
-	if (outcome.cerror != SMMUINV_CERROR_ATC_INV_SYNC) {
-		smmuinv__batch_truncate(run->queue->batch, run->queue->carried);
-		return outcome.error;
+	if (outcome.cerror == SMMUINV_CERROR_ATC_INV_SYNC) {
+		carry(run);
+		run->progress->cerror = outcome.cerror;
+		return 1;
 	}
-	carry(run);
-	run->progress->cerror = outcome.cerror;
-	return 1;
+	forget(run);
+	return outcome.error;
 }
 
 /* Stop at the command after everything that is complete (7.1). */

@@ -24,6 +24,8 @@ struct stream {
  */
 struct smmuinv_streams {
 	struct smmuinv_backend *backend;
+	bool bound;
+	uint32_t viommu_id; /* the only one, if bound */
 	pthread_mutex_t change;
 	pthread_rwlock_t table;
 	struct radix by_vsid; /* owns the streams */
@@ -158,6 +160,8 @@ int smmuinv_streams_add(struct smmuinv_streams *streams, uint32_t viommu_id,
 
 	if (!streams)
 		return -EINVAL;
+	if (streams->bound && viommu_id != streams->viommu_id)
+		return -EXDEV;
 	stream = malloc(sizeof(*stream));
 	if (!stream)
 		return -ENOMEM;
@@ -174,21 +178,52 @@ int smmuinv_streams_add(struct smmuinv_streams *streams, uint32_t viommu_id,
 	return rc;
 }
 
+/* With @change held. The places in the arrays are there, so nothing can fail.
+ */
+static void table_put_back(struct smmuinv_streams *s, struct stream *stream)
+{
+	pthread_rwlock_wrlock(&s->table);
+	smmuinv__radix_set(&s->by_vsid, stream->vsid, stream);
+	smmuinv__radix_set(&s->by_device, stream->dev_id, stream);
+	s->count++;
+	pthread_rwlock_unlock(&s->table);
+}
+
+/*
+ * A vDEVICE that could not be destroyed still needs its invalidations; one that
+ * is gone already (-ENOENT) does not.
+ */
+static int stream_take_out(struct smmuinv_streams *s, uint32_t vsid)
+{
+	struct stream *stream = table_take(s, vsid);
+	int rc;
+
+	if (!stream)
+		return -ENOENT;
+	rc = smmuinv__backend_destroy(s->backend, stream->vdevice_id);
+	if (rc && rc != -ENOENT)
+		table_put_back(s, stream);
+	else
+		free(stream);
+	return rc;
+}
+
 int smmuinv_streams_remove(struct smmuinv_streams *streams, uint32_t vsid)
 {
-	struct stream *stream;
-	int rc = -ENOENT;
+	int rc;
 
 	if (!streams)
 		return -EINVAL;
 	pthread_mutex_lock(&streams->change);
-	stream = table_take(streams, vsid);
-	if (stream)
-		rc = smmuinv__backend_destroy(streams->backend,
-					      stream->vdevice_id);
+	rc = stream_take_out(streams, vsid);
 	pthread_mutex_unlock(&streams->change);
-	free(stream);
 	return rc;
+}
+
+void smmuinv__streams_bind(struct smmuinv_streams *streams, uint32_t viommu_id)
+{
+	streams->bound = true;
+	streams->viommu_id = viommu_id;
 }
 
 void smmuinv__streams_hold(struct smmuinv_streams *streams)

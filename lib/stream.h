@@ -14,6 +14,9 @@
 
 #include <smmuinv/stream.h>
 
+/* From here on the table takes streams on this vIOMMU only. */
+void smmuinv__streams_bind(struct smmuinv_streams *streams, uint32_t viommu_id);
+
 /* No callback of the VMM's may run while the table is held. */
 void smmuinv__streams_hold(struct smmuinv_streams *streams);
 void smmuinv__streams_release(struct smmuinv_streams *streams);

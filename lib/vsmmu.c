@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "params.h"
+#include "stream.h"
 
 static bool repeats(const struct smmuinv_vsmmu_params *p)
 {
@@ -45,6 +46,7 @@ int smmuinv_vsmmu_new(const struct smmuinv_vsmmu_params *params,
 		free(v);
 		return rc;
 	}
+	smmuinv__streams_bind(v->streams, p.viommu_id);
 	*vsmmu = v;
 	return 0;
 }

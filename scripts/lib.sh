@@ -28,6 +28,8 @@ as_root() {
 		"$@"
 	elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
 		sudo -n "$@"
+	elif command -v sudo >/dev/null && [ -t 2 ] && sudo true; then
+		sudo "$@"
 	else
 		say "needs root (or sudo without a password) for: $*"
 		return 1

@@ -1361,7 +1361,7 @@ static void a_finding_of_a_later_release_is_filled_as_far_as_known(void **state)
 
 	(void)state;
 	memset(newer.tail, 0x5a, sizeof(newer.tail));
-	memset(tail, 0x5a, sizeof(tail));
+	memset(tail, 0, sizeof(tail));
 	assert_int_equal(smmuinv_check(&c, &f, &f, 0, &newer.known),
 			 SMMUINV_FORWARD);
 	assert_true(test_command_equal(&newer.known.command, &c));

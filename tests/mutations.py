@@ -85,6 +85,11 @@ MUTATIONS = [
     ("one device has one vSID", "lib/stream.c",
      "\t\treturn -EBUSY;", "\t\treturn 0;", ["stream"]),
     # The rules of check, one by one.
+    ("prefetches need nothing", "lib/check.c",
+     "*rule = SMMUINV_RULE_PREFETCH;\n\treturn SMMUINV_IGNORE;",
+     "*rule = SMMUINV_RULE_PREFETCH;\n\treturn SMMUINV_VMM;", ["check"]),
+    ("what the VMM has no callback for is illegal", "lib/queue.c",
+     "return q->ops.command != NULL;", "return true;", ["queue"]),
     ("SSec", "lib/check.c", "if (j->dw0 & row->ssec)",
      "if (j->dw0 & row->ssec & 1)", ["check"]),
     ("stage 1", "lib/check.c",

@@ -583,22 +583,76 @@ static void what_a_guest_overwrites_after_an_atc_timeout_is_still_done(
 	assert_int_equal(times_executed(&vmm->f, &lost), 1);
 }
 
-static void a_timeout_away_from_a_sync_is_an_errno(void **state)
+static void a_timeout_away_from_a_sync_waits_for_the_next_one(void **state)
 {
 	struct vmm *vmm = *state;
 
 	write_command(vmm, tlbi_va(0x1000));
 	write_command(vmm, atc_inv());
 	inject(&vmm->f, -ETIMEDOUT, 0, 1);
-	assert_int_equal(consume(vmm), -ETIMEDOUT);
-	assert_int_equal(vmm->cons, 0);
+	assert_int_equal(consume(vmm), 2);
 	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(vmm->progress.host_error, -ETIMEDOUT);
+	assert_int_equal(vmm->progress.forwarded, 0);
 	write_command(vmm, cmd_sync());
-	assert_int_equal(consume(vmm), 3);
+	inject(&vmm->f, -ETIMEDOUT, 0, 1);
+	assert_int_equal(consume(vmm), 0);
+	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_ATC_INV_SYNC);
+	assert_int_equal(consume(vmm), 1);
+	assert_int_equal(vmm->progress.forwarded, 2);
+	assert_int_equal(executed(vmm), 2);
 }
 
-static void carried_commands_leave_room_for_others_even_in_a_small_window(
-	void **state)
+/* However few commands a call may consume, the guest gets to its CMD_SYNC. */
+static void a_bound_does_not_keep_an_atc_timeout_from_its_sync(void **state)
+{
+	struct vmm *vmm = *state;
+	uint32_t bound, i;
+
+	for (bound = 1; bound < 12; bound++) {
+		uint32_t calls;
+
+		vmm->seen_count = 0;
+		vmm->call_count = 0;
+		vmm->max_commands = bound;
+		for (i = 0; i < 10; i++)
+			write_command(vmm, atc_inv());
+		write_command(vmm, cmd_sync());
+		for (calls = 0; calls < 11; calls++) {
+			inject(&vmm->f, -ETIMEDOUT, 0, 0);
+			assert_true(consume(vmm) >= 0);
+			if (vmm->progress.cerror)
+				break;
+		}
+		assert_int_equal(vmm->progress.cerror,
+				 SMMUINV_CERROR_ATC_INV_SYNC);
+		assert_int_equal((vmm->prod - vmm->cons) % (2 * SIZE), 1);
+		assert_int_equal(vmm->call_count, 0);
+		assert_int_equal(consume(vmm), 1);
+		assert_int_equal(vmm->progress.forwarded, 10);
+		assert_int_equal(vmm->call_count, 1);
+	}
+}
+
+static void a_window_full_of_unanswered_atc_invs_is_an_errno(void **state)
+{
+	struct vmm vmm;
+
+	(void)state;
+	vmm_open(&vmm, &all_ops, &everything, 2);
+	write_command(&vmm, tlbi_va(0x1000));
+	write_command(&vmm, atc_inv());
+	write_command(&vmm, cmd_sync());
+	inject(&vmm.f, -ETIMEDOUT, 0, 1);
+	assert_int_equal(consume(&vmm), -ETIMEDOUT);
+	assert_int_equal(vmm.progress.consumed, 0);
+	assert_int_equal(consume(&vmm), 3);
+	assert_int_equal(executed(&vmm), 2);
+	vmm_close(&vmm);
+}
+
+/* A device that does not answer keeps the guest from nothing but its CMD_SYNC. */
+static void carried_commands_wait_for_a_sync_and_hinder_no_other(void **state)
 {
 	uint32_t window, i;
 
@@ -614,14 +668,20 @@ static void carried_commands_leave_room_for_others_even_in_a_small_window(
 		assert_int_equal(consume(&vmm), 2);
 		/* Instead of the CMD_SYNC the guest now has other commands. */
 		vmm.prod = vmm.cons;
+		write_command(&vmm, raw(0x0000001000000003, 1)); /* CFGI_STE */
 		for (i = 0; i < 6; i++)
 			write_command(&vmm, tlbi_va((uint64_t)(i + 2) << 12));
 		inject(&vmm.f, -EFAULT, 0, 0);
 		assert_int_equal(consume(&vmm), -EFAULT);
-		assert_int_equal(vmm.progress.consumed, 0);
+		assert_int_equal(vmm.progress.consumed, 1);
+		assert_int_equal(vmm.calls[0].what, 'e');
 		assert_int_equal(consume(&vmm), 6);
+		assert_int_equal(executed(&vmm), 6);
+		assert_int_equal(vmm.seen_count, 7);
+		write_command(&vmm, cmd_sync());
+		assert_int_equal(consume(&vmm), 1);
 		assert_int_equal(executed(&vmm), 8);
-		assert_int_equal(vmm.seen_count, 8);
+		assert_int_equal(vmm.seen_count, 10);
 		vmm_close(&vmm);
 	}
 }
@@ -1067,9 +1127,12 @@ int main(void)
 		TEST(a_host_failure_comes_before_what_stops_the_queue_later),
 		TEST(an_atc_timeout_stops_the_queue_at_its_sync),
 		TEST(what_a_guest_overwrites_after_an_atc_timeout_is_still_done),
-		TEST(a_timeout_away_from_a_sync_is_an_errno),
+		TEST(a_timeout_away_from_a_sync_waits_for_the_next_one),
+		TEST(a_bound_does_not_keep_an_atc_timeout_from_its_sync),
 		cmocka_unit_test(
-			carried_commands_leave_room_for_others_even_in_a_small_window),
+			a_window_full_of_unanswered_atc_invs_is_an_errno),
+		cmocka_unit_test(
+			carried_commands_wait_for_a_sync_and_hinder_no_other),
 		TEST(carried_commands_that_are_done_are_not_repeated),
 		TEST(a_reset_forgets_what_was_carried),
 		TEST(a_failed_callback_is_presented_again),

@@ -107,6 +107,32 @@ static void a_stream_leaves_even_if_its_vdevice_is_gone_already(void **state)
 			 0);
 }
 
+static void a_vdevice_that_cannot_be_destroyed_keeps_its_stream(void **state)
+{
+	struct smmuinv_mock_fault fault = {
+		.size = sizeof(fault),
+		.call = SMMUINV_MOCK_DESTROY,
+		.error = -EBUSY,
+	};
+	struct fixture *f = *state;
+	uint32_t other = fixture_add_device(f);
+
+	assert_int_equal(smmuinv_mock_inject(f->mock, &fault), 0);
+	assert_int_equal(smmuinv_streams_remove(f->streams, FIXTURE_VSID),
+			 -EBUSY);
+	assert_int_equal(smmuinv_streams_find(f->streams, FIXTURE_VSID, NULL),
+			 0);
+	assert_int_equal(smmuinv_streams_count(f->streams), 1);
+	assert_int_equal(smmuinv_streams_add(f->streams, f->viommu, other,
+					     FIXTURE_VSID),
+			 -EEXIST);
+	assert_int_equal(smmuinv_streams_add(f->streams, f->viommu, f->device,
+					     FIXTURE_VSID + 1),
+			 -EBUSY);
+	assert_int_equal(smmuinv_streams_remove(f->streams, FIXTURE_VSID), 0);
+	assert_int_equal(smmuinv_streams_count(f->streams), 0);
+}
+
 /* Spread over all of 2^24 vSIDs, as PCI segments, buses and functions are. */
 static void many_sparse_streams_are_found_and_nothing_else(void **state)
 {
@@ -310,6 +336,7 @@ int main(void)
 		TEST(a_refusal_of_the_kernel_leaves_the_table_as_it_was),
 		TEST(removing_what_is_not_there_is_enoent),
 		TEST(a_stream_leaves_even_if_its_vdevice_is_gone_already),
+		TEST(a_vdevice_that_cannot_be_destroyed_keeps_its_stream),
 		TEST(many_sparse_streams_are_found_and_nothing_else),
 		TEST(freeing_the_table_destroys_every_vdevice),
 		TEST(bad_arguments_are_refused),

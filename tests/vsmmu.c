@@ -69,6 +69,21 @@ static void a_stream_is_added_on_the_vsmmus_own_viommu(void **state)
 	assert_int_equal(info.dev_id, f->device);
 }
 
+/* TLBIs go to the one vIOMMU: they would miss it. */
+static void a_stream_on_another_viommu_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t device = fixture_add_device(f);
+	uint32_t viommu;
+
+	assert_int_equal(smmuinv_mock_add_viommu(f->mock, &viommu), 0);
+	assert_int_equal(smmuinv_streams_add(f->streams, viommu, device, 0x20),
+			 -EXDEV);
+	assert_int_equal(smmuinv_streams_add(f->streams, f->viommu, device,
+					     0x20),
+			 0);
+}
+
 static void freeing_takes_the_streams_along(void **state)
 {
 	struct fixture *f = *state;
@@ -149,6 +164,7 @@ int main(void)
 		TEST(a_guest_that_the_host_cannot_carry_is_refused),
 		TEST(a_vsid_must_fit_into_the_guests_sidsize),
 		TEST(a_stream_is_added_on_the_vsmmus_own_viommu),
+		TEST(a_stream_on_another_viommu_is_refused),
 		TEST(freeing_takes_the_streams_along),
 		TEST(strict_checking_is_a_choice),
 		TEST(the_library_tells_its_release),

@@ -51,7 +51,8 @@ struct smmuinv_device_info {
  * All return 0 or a negative errno, and may be called from several threads. One
  * that answers -EINTR or -EAGAIN is called again, 1000 times in all, and then the
  * answer is an error like any other; a positive answer is -EPROTO. @vdevice_alloc,
- * @destroy and @invalidate run with the stream table locked, and may not use it.
+ * @destroy and @invalidate run under locks of the stream table, or while it is
+ * freed, and may not call smmuinv_streams_*().
  */
 struct smmuinv_backend_ops {
 	size_t size;

@@ -41,8 +41,9 @@ struct smmuinv_batch;
  *	SMMUINV_INDEX_NONE. It is not below @completed.
  * @cerror: what to show the guest, enum smmuinv_cerror: CERROR_ILL at
  *	@fault_index, or with -ETIMEDOUT after ATC_INVs CERROR_ATC_INV_SYNC at its
- *	CMD_SYNC (flush again when it tries the CMD_SYNC again). No other host
- *	failure shows as one.
+ *	CMD_SYNC; when it tries the CMD_SYNC again, flush again, or after
+ *	smmuinv_batch_submit() submit the rest again, from a copy: the entries
+ *	are the guest's by then. No other host failure shows as one.
  * @rule: smmuinv_batch_submit(): why, enum smmuinv_rule
  * @field: smmuinv_batch_submit(): the field at fault, enum smmuinv_field
  * @sent: of @completed, how many went to the host

@@ -126,7 +126,7 @@ SMMUINV_API int smmuinv_check(const struct smmuinv_command *command,
  * Return: a static string; "?" for a rule that does not exist.
  * Threads: any. Since: 0.1.
  */
-SMMUINV_API const char *smmuinv_rule_text(enum smmuinv_rule rule);
+SMMUINV_API const char *smmuinv_rule_text(uint32_t rule);
 
 SMMUINV_END_DECLS
 

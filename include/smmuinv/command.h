@@ -340,7 +340,7 @@ SMMUINV_API bool smmuinv_opcode_is_forwarded(uint8_t opcode);
  * Return: a static string; "?" for a field that does not exist.
  * Threads: any. Since: 0.1.
  */
-SMMUINV_API const char *smmuinv_field_name(enum smmuinv_field field);
+SMMUINV_API const char *smmuinv_field_name(uint32_t field);
 
 /** SMMUINV_COMMAND_TEXT_MAX - room for any command's text and its NUL */
 #define SMMUINV_COMMAND_TEXT_MAX 192
@@ -370,7 +370,7 @@ SMMUINV_API int smmuinv_command_print(const struct smmuinv_command *command,
  * Return: a static string; "CERROR_?" for a value the specification lacks.
  * Threads: any. Since: 0.1.
  */
-SMMUINV_API const char *smmuinv_cerror_name(enum smmuinv_cerror cerror);
+SMMUINV_API const char *smmuinv_cerror_name(uint32_t cerror);
 
 SMMUINV_END_DECLS
 

@@ -54,9 +54,12 @@ enum smmuinv_fate {
  * @size: sizeof(struct smmuinv_queue_ops)
  * @read: fetch the entry at index @index of the ring into @command; needed if
  *	the ring has no pointer. A negative answer is CERROR_ABT.
- * @cfgi_ste: the guest changed the STE of @sid
+ * @cfgi_ste: the guest changed the STE of @sid. The command also invalidates every
+ *	CD that was cached for the stream (4.3.1), which the host forgets when its
+ *	STE changes, but not otherwise: send smmuinv_command_cfgi_cd_all() through a
+ *	batch of your own.
  * @cfgi_ste_range: the guest changed STEs @first to @last, both included; all of
- *	2^32 for CFGI_ALL
+ *	2^32 for CFGI_ALL. The same holds for each stream among them (4.3.2).
  * @sync: everything before this CMD_SYNC is complete: signal it
  * @command: any other command that is legal for the guest's SMMU and not the
  *	host's: PRI_RESP, RESUME, STALL_TERM, TLBI_EL2_*, TLBI_S2_IPA,
@@ -66,8 +69,9 @@ enum smmuinv_fate {
  *	guest wrote it, all zero if it could not be read.
  *
  * Callbacks come on the thread that consumes. All but @read and @seen come in
- * the order of the queue, each after everything before it has been executed;
- * @read runs ahead of them. They may add and remove streams; they may not use
+ * the order of the queue, each after everything before it has been executed (but
+ * for what ATC_INVs that timed out keep waiting for the next CMD_SYNC); @read runs
+ * ahead of them. They may add and remove streams; they may not use
  * the queue. A negative answer is a failure of the VMM's: the queue stops at that
  * command, which will be presented again, and the errno is returned with
  * progress.host_error 0.
@@ -153,14 +157,14 @@ struct smmuinv_ring {
  * struct smmuinv_progress - how far a call came
  * @size: sizeof(struct smmuinv_progress), set by the caller
  * @cons: the new CMDQ_CONS.RD with its wrap bit. Everything before it is complete,
- *	but for what lies before a CMD_SYNC with CERROR_ATC_INV_SYNC.
+ *	but for what a time-out of ATC_INVs has left for the next CMD_SYNC.
  * @cerror: why the queue stopped at @cons, enum smmuinv_cerror: store it in
  *	CMDQ_CONS.ERR and toggle GERROR.CMDQ_ERR
  * @rule: which rule the command at @cons breaks, enum smmuinv_rule
  * @field: the field at fault, enum smmuinv_field
  * @consumed: commands consumed by this call
  * @forwarded: how many the host executed; of those consumed, and of those that
- *	an earlier call had to leave at CERROR_ATC_INV_SYNC
+ *	an earlier call had to keep for the next CMD_SYNC
  * @vmm: how many the VMM's callbacks took
  * @dropped: how many needed nothing
  * @host_error: the last failure of a call to the kernel, -EPROTO for a senseless
@@ -203,11 +207,10 @@ struct smmuinv_progress {
  * A host failure is not the guest's fault and never CERROR_ILL: it is returned,
  * progress.cons points at the first command that is not known complete, and
  * consuming again from there is safe. One failure the architecture lets a guest
- * see: when the call that a CMD_SYNC waits for has ATC_INVs in it and times out,
- * the queue stops at the CMD_SYNC with CERROR_ATC_INV_SYNC. What lies before it is
- * consumed, and the library keeps it until the guest's next try of the CMD_SYNC
- * completes it. A time-out of another call (a full window, the end of what the
- * guest has produced) is -ETIMEDOUT.
+ * see: when a call with ATC_INVs in it times out, its commands are kept until the
+ * next CMD_SYNC, and the others go on. A CMD_SYNC that cannot complete them stops
+ * the queue with CERROR_ATC_INV_SYNC; the guest's next try of it completes them.
+ * There must be room to keep them: a window full of them is -ETIMEDOUT.
  *
  * Return: the number of commands consumed, which may be 0; -EBUSY from within a
  * callback of this queue; -EINVAL for NULL, a
@@ -224,7 +227,7 @@ SMMUINV_API int smmuinv_queue_consume(struct smmuinv_queue *queue,
 				      struct smmuinv_progress *progress);
 
 /**
- * smmuinv_queue_reset() - forget what a CERROR_ATC_INV_SYNC has left over
+ * smmuinv_queue_reset() - forget what a time-out of ATC_INVs has left over
  * @queue: the consumer
  *
  * For a reset of the SMMU, when the VMM has everything invalidated anyway.

@@ -70,7 +70,9 @@ SMMUINV_API void smmuinv_streams_free(struct smmuinv_streams *streams);
  * @vsid: StreamID as the guest is to know it
  *
  * Return: 0; -EINVAL for NULL; -EEXIST if @vsid is in the table already;
- * -EBUSY if the device is in the table already, under another vSID; -ENOMEM;
+ * -EXDEV if the table is that of a virtual SMMU on another vIOMMU, whose TLBIs
+ * would not reach the device; -EBUSY if the device is in the table already, under
+ * another vSID; -ENOMEM;
  * -EPROTO for a senseless answer; an errno of the kernel's: -EEXIST if somebody
  * else gave the device a vDEVICE (smmuinv_streams_find() tells which it was),
  * -EINVAL if it is not behind this vIOMMU's SMMU, -ENOENT if there is no such
@@ -86,14 +88,18 @@ SMMUINV_API int smmuinv_streams_add(struct smmuinv_streams *streams,
  * @streams: the table
  * @vsid: which
  *
- * Waits until no command that names the vSID is on its way to the host. From
+ * Waits until no command that names the vSID is on its way to the host. That is
+ * until every call to the host that is under way has come back, and new ones wait
+ * for it: not for a thread that must not stall when an SMMU hangs. From
  * the return on, commands for it are complete at once and not sent.
  *
+ * Detach the device's nested page table before: while the stream is out of the
+ * table, nothing reaches what the SMMU remembers of it.
+ *
  * Return: 0; -EINVAL for NULL; -ENOENT if @vsid is not in the table, or if its
- * vDEVICE was gone already; -EPROTO for a senseless answer; another errno of the
- * kernel's. With an error of the backend's the stream is out of the table all the
- * same, and the vDEVICE, which may still exist, is left to whoever closes the
- * iommufd: its id is in what smmuinv_streams_find() told before.
+ * vDEVICE was gone already, and the stream is out of the table now; -EPROTO for a
+ * senseless answer; another errno of the kernel's. With these the vDEVICE may
+ * still exist, and the stream is in the table again: try again later.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_streams_remove(struct smmuinv_streams *streams,

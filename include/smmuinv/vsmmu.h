@@ -80,8 +80,7 @@ SMMUINV_API void smmuinv_vsmmu_free(struct smmuinv_vsmmu *vsmmu);
  * smmuinv_vsmmu_streams() - its table of streams
  * @vsmmu: whose
  *
- * Add streams by smmuinv_vsmmu_add_stream(). One on another vIOMMU is not reached:
- * commands that name it fail with -ENODEV, and TLBIs pass it by.
+ * It takes streams on the virtual SMMU's own vIOMMU only.
  *
  * Return: the table, which lives and dies with @vsmmu; do not free it.
  * Threads: any. Since: 0.1.

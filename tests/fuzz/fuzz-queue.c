@@ -66,7 +66,7 @@ struct vmm {
 	struct smmuinv_command *memory;
 	uint32_t memory_count;
 	struct call call;
-	/* Consumed before a CMD_SYNC that timed out, their fate not told. */
+	/* Kept for the next CMD_SYNC after a time-out, their fate not told. */
 	struct entry carried[LIMIT_MAX * FUZZ_FAULTS];
 	uint32_t carried_first;
 	uint32_t carried_end;
@@ -204,19 +204,59 @@ static void apply(struct vmm *v, uint32_t n)
 	}
 }
 
-/* The entry that a callback is about: everything before it is complete. */
-static const struct entry *presented(struct vmm *v)
+/* Entries up to @n whose fate was passed over wait for a CMD_SYNC. */
+static void carry_upto(struct vmm *v, uint32_t n)
 {
 	struct call *c = &v->call;
-	uint32_t n = is_told(v) ? c->told : c->read - 1;
 
-	catch_up(v, n + 1);
-	must(v->carried_first == v->carried_end);
+	for (; c->told < n; c->told++) {
+		must(v->carried_end < ARRAY_SIZE(v->carried));
+		v->carried[v->carried_end++] = c->entries[c->told];
+	}
+}
+
+static bool nothing_is_carried(const struct vmm *v)
+{
+	return is_told(v) ? v->carried_first == v->carried_end : !v->may_carry;
+}
+
+/* The next entry that is the VMM's; those before it may wait for a CMD_SYNC. */
+static uint32_t next_of_the_vmms(struct vmm *v)
+{
+	struct call *c = &v->call;
+	uint32_t n = c->told;
+
+	if (!is_told(v))
+		return c->read - 1;
+	for (;; n++) {
+		catch_up(v, n + 1);
+		must(n < c->read);
+		if (smmuinv_check(&c->entries[n].raw, &v->world.guest,
+				  &v->world.host, v->world.check_flags,
+				  NULL) == SMMUINV_VMM)
+			return n;
+	}
+}
+
+/*
+ * The entry that a callback is about: everything before it is complete, but for
+ * what waits for a CMD_SYNC, and before a CMD_SYNC that too.
+ */
+static const struct entry *presented(struct vmm *v, bool sync)
+{
+	struct call *c = &v->call;
+	uint32_t n = next_of_the_vmms(v);
+
 	must(!c->stopped && !c->unreadable && !c->failed);
 	must(c->read == n + 1);
+	if (is_told(v))
+		carry_upto(v, n);
+	if (sync)
+		v->may_carry = false;
+	must(!sync || nothing_is_carried(v));
 	apply(v, n);
-	fuzz_world_judge(&v->world);
-	v->may_carry = false;
+	if (nothing_is_carried(v))
+		fuzz_world_judge(&v->world);
 	return &c->entries[n];
 }
 
@@ -245,7 +285,7 @@ static int act(struct vmm *v)
 static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
 {
 	struct vmm *v = opaque;
-	const struct entry *e = presented(v);
+	const struct entry *e = presented(v, false);
 
 	must(fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE);
 	must(sid == fuzz_sid(&e->raw));
@@ -256,7 +296,7 @@ static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
 static int on_cfgi_ste_range(void *opaque, uint32_t first, uint32_t last)
 {
 	struct vmm *v = opaque;
-	const struct entry *e = presented(v);
+	const struct entry *e = presented(v, false);
 	uint64_t span = UINT64_C(2) << (le64toh(e->raw.dw[1]) & 31);
 
 	must(fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE_RANGE);
@@ -268,7 +308,7 @@ static int on_cfgi_ste_range(void *opaque, uint32_t first, uint32_t last)
 static int on_sync(void *opaque, const struct smmuinv_sync *sync)
 {
 	struct vmm *v = opaque;
-	const struct entry *e = presented(v);
+	const struct entry *e = presented(v, true);
 
 	must(fuzz_opcode(&e->raw) == SMMUINV_CMD_SYNC);
 	must(!(sync->irq && sync->sev) && (!sync->msi || sync->irq));
@@ -280,7 +320,7 @@ static int on_sync(void *opaque, const struct smmuinv_sync *sync)
 static int on_command(void *opaque, const struct smmuinv_command *command)
 {
 	struct vmm *v = opaque;
-	const struct entry *e = presented(v);
+	const struct entry *e = presented(v, false);
 
 	must(fuzz_opcode(&e->raw) == fuzz_opcode(command));
 	must(!smmuinv_opcode_is_forwarded(fuzz_opcode(command)));
@@ -314,18 +354,46 @@ static bool matches_verdict(const struct vmm *v, const struct entry *e,
 	}
 }
 
-static void carried_seen(struct vmm *v, uint32_t index,
+static bool is_entry(const struct entry *e, uint32_t index,
+		     const struct smmuinv_command *command)
+{
+	return e->index == index && fuzz_same(command, &e->raw);
+}
+
+/* The next of those that wait for a CMD_SYNC? */
+static bool carried_seen(struct vmm *v, uint32_t index,
 			 const struct smmuinv_command *command,
 			 enum smmuinv_fate fate)
 {
-	const struct entry *e = &v->carried[v->carried_first++];
-
-	must(index == e->index);
-	must(fuzz_same(command, &e->raw));
-	must(fate == SMMUINV_FATE_FORWARDED || fate == SMMUINV_FATE_DROPPED);
+	if (fate != SMMUINV_FATE_FORWARDED && fate != SMMUINV_FATE_DROPPED)
+		return false;
+	if (v->carried_first == v->carried_end ||
+	    !is_entry(&v->carried[v->carried_first], index, command))
+		return false;
+	v->carried_first++;
+	return true;
 }
 
-/* Each command's fate once, in the order of the queue, as it was read. */
+/* Those before it that were not told of wait for a CMD_SYNC. */
+static void pass_over(struct vmm *v, uint32_t index,
+		      const struct smmuinv_command *command)
+{
+	struct call *c = &v->call;
+	uint32_t n = c->told;
+
+	for (;; n++) {
+		catch_up(v, n + 1);
+		must(n < c->read);
+		if (is_entry(&c->entries[n], index, command))
+			break;
+	}
+	carry_upto(v, n);
+}
+
+/*
+ * Each command's fate once, as it was read, and in the order of the queue but
+ * for those that waited for a CMD_SYNC, which keep their own order.
+ */
 static void on_seen(void *opaque, uint32_t index,
 		    const struct smmuinv_command *command,
 		    enum smmuinv_fate fate, enum smmuinv_rule rule)
@@ -336,18 +404,16 @@ static void on_seen(void *opaque, uint32_t index,
 
 	must(!c->stopped && !c->failed && fate <= SMMUINV_FATE_UNREADABLE);
 	c->fates[fate]++;
-	if (v->carried_first != v->carried_end) {
-		carried_seen(v, index, command, fate);
+	if (carried_seen(v, index, command, fate))
 		return;
-	}
-	must(index == index_of(&c->ring, c->told));
 	c->stopped =
 		fate == SMMUINV_FATE_UNREADABLE || fate == SMMUINV_FATE_ILLEGAL;
 	if (fate == SMMUINV_FATE_UNREADABLE) {
-		must(c->unreadable && c->told == c->read);
+		carry_upto(v, c->read);
+		must(c->unreadable && index == index_of(&c->ring, c->told));
 		return;
 	}
-	catch_up(v, c->told + 1);
+	pass_over(v, index, command);
 	must(c->told < c->read);
 	must(fuzz_same(command, &c->entries[c->told].raw));
 	must(matches_verdict(v, &c->entries[c->told], fate, rule));
@@ -445,8 +511,7 @@ static void keep_carried(struct vmm *v, uint32_t consumed)
 	if (!is_told(v))
 		return;
 	must(c->told <= consumed);
-	for (; c->told < consumed; c->told++)
-		v->carried[v->carried_end++] = c->entries[c->told];
+	carry_upto(v, consumed);
 }
 
 /* What the registers say afterwards, and what was told, are one story. */
@@ -461,6 +526,9 @@ static void the_end_is_where_it_says(struct vmm *v, int rc,
 	must(rc < 0 || rc == (int)p->consumed);
 	catch_up(v, p->consumed);
 	must(p->consumed <= c->read);
+	/* A later trouble may be told instead of the time-out. */
+	if (p->host_error || c->failed)
+		keep_carried(v, p->consumed);
 	switch (p->cerror) {
 	case SMMUINV_CERROR_NONE:
 		must(rc < 0 || p->consumed == c->limit);
@@ -478,7 +546,6 @@ static void the_end_is_where_it_says(struct vmm *v, int rc,
 		must(fuzz_opcode(&c->entries[p->consumed].raw) ==
 		     SMMUINV_CMD_SYNC);
 		must(p->host_error == -ETIMEDOUT);
-		keep_carried(v, p->consumed);
 		break;
 	default:
 		must(p->cerror <= SMMUINV_CERROR_ATC_INV_SYNC);
@@ -505,7 +572,7 @@ static void the_numbers_add_up(const struct vmm *v,
 static void what_is_consumed_is_done(struct vmm *v, uint32_t consumed)
 {
 	apply(v, consumed);
-	if (is_told(v) ? v->carried_first == v->carried_end : !v->may_carry)
+	if (nothing_is_carried(v))
 		fuzz_world_judge(&v->world);
 	must(!smmuinv_mock_wedged(v->world.mock));
 }

@@ -131,13 +131,10 @@ void fuzz_guest(struct smmuinv_features *guest,
 	must(!smmuinv_features_compatible(guest, host, NULL));
 }
 
-/*
- * Whatever a host may answer, and what it may not. Not -ENODEV, which no kernel
- * answers here: it is the library's word for a refusal whose stream it names.
- */
+/* Whatever a host may answer, and what it may not. */
 static const int32_t fuzz_errors[] = {
 	0,       -EIO,    -ETIMEDOUT, -ENOMEM,     -EINTR,    -EAGAIN, -EFAULT,
-	-EINVAL, -ENOENT, -EPERM,     -EOPNOTSUPP, -ENOTTY,   -EPROTO, -EIO,
+	-EINVAL, -ENOENT, -EPERM,     -EOPNOTSUPP, -ENOTTY,   -EPROTO, -ENODEV,
 	-ENOMEM, 1,       4096,       INT32_MAX,   INT32_MIN, -4096,
 };
 
@@ -320,9 +317,9 @@ static void unplug(struct fuzz_world *w, unsigned int s)
 {
 	int rc = smmuinv_vsmmu_remove_stream(w->vsmmu, w->vsid[s]);
 
-	/* The stream is out whatever the kernel says of the vDEVICE. */
+	/* A vDEVICE that would not go keeps its stream. */
 	must(!rc || w->faults);
-	w->plugged[s] = false;
+	w->plugged[s] = rc && rc != -ENOENT;
 }
 
 uint32_t fuzz_world_toggle(struct fuzz_world *w, unsigned int stream)
