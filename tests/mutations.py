@@ -44,7 +44,7 @@ MUTATIONS = [
      "\t\t\tcontinue;\n\t\tbatch->host[kept] = batch->host[i];",
      "\t\t\t;\n\t\tbatch->host[kept] = batch->host[i];", ["batch"]),
     ("a device that is gone is told apart", "lib/batch.c",
-     "return -ENODEV;", "return -EIO;", ["batch"]),
+     "\toutcome->error = -ENODEV;\n", "\toutcome->error = -EIO;\n", ["batch"]),
     ("a vSID without a device is not sent", "lib/batch.c",
      "entry->rule = known ? SMMUINV_RULE_NONE", "entry->rule = known || 1 ? SMMUINV_RULE_NONE",
      ["batch"]),

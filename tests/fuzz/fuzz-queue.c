@@ -209,6 +209,8 @@ static void carry_upto(struct vmm *v, uint32_t n)
 {
 	struct call *c = &v->call;
 
+	if (v->carried_first == v->carried_end)
+		v->carried_first = v->carried_end = 0;
 	for (; c->told < n; c->told++) {
 		must(v->carried_end < ARRAY_SIZE(v->carried));
 		v->carried[v->carried_end++] = c->entries[c->told];
@@ -503,15 +505,21 @@ static void start_call(struct vmm *v)
 		c->limit = ring->max_commands;
 }
 
-static void keep_carried(struct vmm *v, uint32_t consumed)
+/*
+ * Entries that are consumed and not told of wait for a CMD_SYNC: which then
+ * must find none. In a ring of one entry they cannot be told from later ones,
+ * so no more can be asked for here.
+ */
+static void keep_carried(struct vmm *v, const struct smmuinv_progress *p)
 {
 	struct call *c = &v->call;
 
-	v->may_carry = true;
+	/* A later trouble may be told instead of the time-out. */
+	v->may_carry = v->may_carry || p->host_error || c->failed;
 	if (!is_told(v))
 		return;
-	must(c->told <= consumed);
-	carry_upto(v, consumed);
+	must(c->told <= p->consumed);
+	carry_upto(v, p->consumed);
 }
 
 /* What the registers say afterwards, and what was told, are one story. */
@@ -526,9 +534,7 @@ static void the_end_is_where_it_says(struct vmm *v, int rc,
 	must(rc < 0 || rc == (int)p->consumed);
 	catch_up(v, p->consumed);
 	must(p->consumed <= c->read);
-	/* A later trouble may be told instead of the time-out. */
-	if (p->host_error || c->failed)
-		keep_carried(v, p->consumed);
+	keep_carried(v, p);
 	switch (p->cerror) {
 	case SMMUINV_CERROR_NONE:
 		must(rc < 0 || p->consumed == c->limit);
