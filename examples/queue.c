@@ -34,7 +34,11 @@ struct vmm {
 	uint32_t gerror;
 };
 
-/* The guest changed a stream table entry: attach, detach, bypass, ... */
+/*
+ * The guest changed a stream table entry: attach, detach, bypass, ... The command
+ * also invalidates the stream's CDs (4.3.1): a VMM over a real host sends
+ * smmuinv_command_cfgi_cd_all() through a batch of its own.
+ */
 static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
 {
 	(void)opaque;

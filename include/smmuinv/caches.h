@@ -4,9 +4,10 @@
  *
  * Part of libsmmuinv-mock. A test fills the caches, lets commands be executed,
  * and asks the only question that matters: is an entry left that the guest had
- * asked to be rid of? Each command removes exactly what the specification
- * requires and nothing else, which is the least favourable hardware there can
- * be. Numbers in parentheses are sections of Arm IHI 0070.
+ * asked to be rid of? Each of the eight commands that a vIOMMU takes removes
+ * exactly what the specification requires and nothing else, which is the least
+ * favourable hardware there can be. Others remove nothing: what a CFGI_STE asks
+ * for, the VMM has to pass on. Numbers in parentheses are sections of Arm IHI 0070.
  */
 #ifndef SMMUINV_CACHES_H
 #define SMMUINV_CACHES_H
