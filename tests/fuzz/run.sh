@@ -9,7 +9,7 @@ root=$(cd "$here/../.." && pwd)
 
 usage() {
 	cat <<'END'
-usage: tests/fuzz/run.sh [--seconds N] [TARGET...]
+usage: tests/fuzz/run.sh [--seconds N] [--seed N] [TARGET...]
 
 Installs what is missing, builds the fuzz targets with clang under libFuzzer,
 AddressSanitizer and UBSan in build/fuzz, makes their seeds from the streams in
@@ -19,7 +19,9 @@ tests/corpus, and runs each target for N seconds (default 60):
   queue    a whole queue: registers, memory that changes, callbacks, host faults
   batch    added and submitted commands, host faults
 
-What a run finds out is kept in build/fuzz/corpus and starts the next one. An
+The same seed (default 1; 0 for another each time) tries the same inputs in a
+fresh build folder, so that a failure can be had again. What a run finds out is
+kept in build/fuzz/corpus and starts the next one. An
 input that fails is kept in build/fuzz/found; build/native/tests/fuzz/
 replay-TARGET FILE runs it without libFuzzer.
 
@@ -35,6 +37,7 @@ packages=(
 all_targets=(command queue batch)
 build=$root/build/fuzz
 seconds=60
+seed=1
 targets=() results=() failed=0
 
 # An input is a head and at most this many bytes of commands: fuzz-queue.c.
@@ -49,6 +52,11 @@ while [ $# -gt 0 ]; do
 	--seconds)
 		[[ ${2-} =~ ^[1-9][0-9]*$ ]] || die "--seconds needs a number"
 		seconds=$2
+		shift
+		;;
+	--seed)
+		[[ ${2-} =~ ^[0-9]+$ ]] || die "--seed needs a number"
+		seed=$2
 		shift
 		;;
 	-*) die "unknown argument $1 (see --help)" ;;
@@ -84,6 +92,7 @@ fuzz() {
 	say "$target: $seconds s"
 	if UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		"$build/tests/fuzz/fuzz-$target" -max_total_time="$seconds" \
+		-seed="$seed" \
 		-timeout=10 -rss_limit_mb=2048 -max_len="$INPUT_MAX" \
 		-print_final_stats=1 \
 		-artifact_prefix="$build/found/$target-" \
