@@ -26,8 +26,8 @@ struct smmuinv_queue {
 	/* What is in the batch, as the guest wrote it, for ops.seen. */
 	struct written *written; /* NULL without it */
 	/*
-	 * So many of the batch's commands are consumed already: they lie before
-	 * a CMD_SYNC that could not complete them, and go with its next try.
+	 * So many of the batch's commands are consumed already: ATC_INVs among
+	 * them timed out, and they go with the next CMD_SYNC.
 	 */
 	uint32_t carried;
 	bool consuming;
@@ -93,7 +93,7 @@ struct run {
 	struct smmuinv_queue *queue;
 	struct smmuinv_ring ring;
 	uint32_t limit;    /* commands to look at */
-	uint32_t consumed; /* commands known complete */
+	uint32_t consumed; /* commands before the new CMDQ_CONS */
 	struct smmuinv_progress *progress;
 };
 

@@ -64,8 +64,8 @@ enum smmuinv_fate {
  * @command: any other command that is legal for the guest's SMMU and not the
  *	host's: PRI_RESP, RESUME, STALL_TERM, TLBI_EL2_*, TLBI_S2_IPA,
  *	TLBI_S12_VMALL, ..., canonical (RES0 bits cleared)
- * @seen: for accounting: the fate of every command, in the queue's order, after
- *	it is decided. @index is its place in the ring; @command is as the
+ * @seen: for accounting: the fate of every command, after it is decided, in the
+ *	queue's order but for what waits for a CMD_SYNC after a time-out. @index is its place in the ring; @command is as the
  *	guest wrote it, all zero if it could not be read.
  *
  * Callbacks come on the thread that consumes. All but @read and @seen come in
