@@ -16,7 +16,12 @@
 
 #include "host.h"
 
-/* What the guest sees, and the host has: 16-bit ASIDs, RIL, 4K granule. */
+/*
+ * What the guest sees, and the host has: 16-bit ASIDs, RIL, 4K granule. It is
+ * the only granule, so single pages can become ranges; a VMM that shows more
+ * tells the library which one an ASID has (ops.cfgi_cd,
+ * smmuinv_vsmmu_note_cd()).
+ */
 static const struct smmuinv_features features = {
 	{ 0x0000100a, 0x00000010, 0, 0x00000400, 0, 0x00000014 }
 };
@@ -35,9 +40,9 @@ struct vmm {
 };
 
 /*
- * The guest changed a stream table entry: attach, detach, bypass, ... The command
- * also invalidates the stream's CDs (4.3.1): a VMM over a real host sends
- * smmuinv_command_cfgi_cd_all() through a batch of its own.
+ * The guest changed a stream table entry: attach, detach, bypass, ... The
+ * command also invalidates the stream's CDs (4.3.1): a VMM over a real host
+ * sends smmuinv_command_cfgi_cd_all() through a batch of its own.
  */
 static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
 {
@@ -95,17 +100,17 @@ static int on_doorbell(struct vmm *vmm)
 	}
 	if (progress.cerror)
 		raise_error(vmm, &progress);
-	printf("%u consumed, %u forwarded in %u ioctls\n", progress.consumed,
-	       progress.forwarded, progress.ioctls);
+	printf("%u consumed, %u forwarded by %u host commands in %u ioctls\n",
+	       progress.consumed, progress.forwarded, progress.host_commands,
+	       progress.ioctls);
 	return 0;
 }
 
 /* Commands are little-endian in memory whatever the guest's CPU is. */
 static void guest_writes(struct vmm *vmm, uint64_t dw0, uint64_t dw1)
 {
-	vmm->ring[vmm->cmdq_prod++] = (struct smmuinv_command){
-		{ htole64(dw0), htole64(dw1) }
-	};
+	vmm->ring[vmm->cmdq_prod++] =
+		(struct smmuinv_command){ { htole64(dw0), htole64(dw1) } };
 }
 
 static int guest_runs(struct vmm *vmm)

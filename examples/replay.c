@@ -5,66 +5,17 @@
  * rings the doorbell, handles queue errors as Linux does, and counts.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <smmuinv/smmuinv.h>
 
+#include "effect.h"
 #include "host.h"
+#include "options.h"
 #include "tally.h"
-
-enum exit_status { EXIT_DIFFERENT = 1, EXIT_USAGE = 2, EXIT_HOST = 3 };
-
-struct options {
-	const char *file;
-	bool iommufd;
-	const char *device;
-	struct smmuinv_features guest;
-	struct smmuinv_features host;
-	bool host_given;
-	bool ats;
-	bool strict;
-	bool json;
-	bool list;
-	uint32_t log2size;
-	uint32_t doorbell;
-	const char *streams; /* NULL: every vSID that the file names */
-};
-
-/* QEMU's nested SMMUv3: stages 1 and 2, 16-bit ASIDs, RIL, all granules. */
-static const struct smmuinv_features default_features = {
-	{ 0x0d44101b, 0x02730010, 0, 0x00001414, 0, 0x00000074 }
-};
-
-static const char help[] =
-	"usage: replay [options] FILE\n"
-	"\n"
-	"Replays a guest's Command queue, FILE, 16 bytes a command, through\n"
-	"libsmmuinv, and prints what became of each opcode.\n"
-	"\n"
-	"  --backend mock|iommufd  who executes (default mock)\n"
-	"  --device CDEV           the VFIO device for iommufd\n"
-	"                          (default /dev/vfio/devices/vfio0)\n"
-	"  --idr R0,R1,R2,R3,R4,R5 SMMU_IDR0 to 5 that the guest saw\n"
-	"                          (default QEMU's nested SMMUv3)\n"
-	"  --host-idr R0,...,R5    those of the mock's SMMU (default the guest's)\n"
-	"  --ats                   the host's devices may use ATS\n"
-	"  --strict                a RES0 bit that is set is illegal\n"
-	"  --streams V,V,...|none  the vSIDs that are devices of the host\n"
-	"                          (default all that FILE names)\n"
-	"  --log2size N            size of the ring, 0 to 19 (default 16)\n"
-	"  --doorbell N            the guest writes N commands at a time\n"
-	"                          (default as many as fit)\n"
-	"  --list                  a line for each command and its fate\n"
-	"  --json                  one JSON object instead of a table\n"
-	"  --help\n"
-	"\n"
-	"exit status: 0 done; 1 the mock did not execute exactly the forwarded\n"
-	"commands; 2 wrong usage; 3 the host failed\n";
 
 /* One run. The callbacks get it as their opaque pointer. */
 struct replay {
@@ -75,7 +26,7 @@ struct replay {
 
 	struct smmuinv_command *file; /* what the guest wrote */
 	size_t file_count;
-	size_t written; /* of them, in the ring or consumed */
+	size_t written;  /* of them, in the ring or consumed */
 	size_t position; /* of them, consumed */
 
 	struct smmuinv_command *ring;
@@ -86,173 +37,17 @@ struct replay {
 	struct tally tally;
 	uint64_t host_commands;
 	uint64_t ioctls;
+	uint64_t doorbells;
 	uint64_t errors;
-	struct smmuinv_command *forwarded; /* what the host should have seen */
+	struct smmuinv_command *forwarded; /* what the guest asked for */
 	size_t forwarded_count;
+	/* Of the mock's record and of those, so many have been compared. */
+	size_t executed_judged;
+	size_t forwarded_judged;
+	bool different; /* they were not the same */
+	bool lost;      /* nor had the same effect */
+	uint64_t tlbis; /* in the record */
 };
-
-__attribute__((format(printf, 1, 2))) static void complain(const char *format,
-							    ...)
-{
-	va_list args;
-
-	fprintf(stderr, "replay: ");
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fprintf(stderr, "\n");
-}
-
-static bool parse_number(const char *text, char **end, uint64_t max,
-			 uint32_t *value)
-{
-	unsigned long long n;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	n = strtoull(text, end, 0);
-	if (errno || n > max)
-		return false;
-	*value = (uint32_t)n;
-	return true;
-}
-
-static bool parse_features(const char *text, struct smmuinv_features *features)
-{
-	unsigned int i;
-	char *end;
-
-	for (i = 0; i < 6; i++) {
-		if (!parse_number(text, &end, UINT32_MAX, &features->idr[i]))
-			return false;
-		if (*end != (i < 5 ? ',' : '\0'))
-			return false;
-		text = end + 1;
-	}
-	return true;
-}
-
-static bool parse_whole(const char *text, uint64_t max, uint32_t *value)
-{
-	char *end;
-
-	return parse_number(text, &end, max, value) && !*end;
-}
-
-static bool parse_backend(const char *text, bool *iommufd)
-{
-	*iommufd = strcmp(text, "iommufd") == 0;
-	return *iommufd || strcmp(text, "mock") == 0;
-}
-
-enum option_code {
-	OPT_BACKEND = 256,
-	OPT_DEVICE,
-	OPT_IDR,
-	OPT_HOST_IDR,
-	OPT_ATS,
-	OPT_STRICT,
-	OPT_STREAMS,
-	OPT_LOG2SIZE,
-	OPT_DOORBELL,
-	OPT_LIST,
-	OPT_JSON,
-	OPT_HELP
-};
-
-static const struct option long_options[] = {
-	{ "backend", required_argument, NULL, OPT_BACKEND },
-	{ "device", required_argument, NULL, OPT_DEVICE },
-	{ "idr", required_argument, NULL, OPT_IDR },
-	{ "host-idr", required_argument, NULL, OPT_HOST_IDR },
-	{ "ats", no_argument, NULL, OPT_ATS },
-	{ "strict", no_argument, NULL, OPT_STRICT },
-	{ "streams", required_argument, NULL, OPT_STREAMS },
-	{ "log2size", required_argument, NULL, OPT_LOG2SIZE },
-	{ "doorbell", required_argument, NULL, OPT_DOORBELL },
-	{ "list", no_argument, NULL, OPT_LIST },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ NULL, 0, NULL, 0 },
-};
-
-static bool set_option(struct options *o, int code, const char *value)
-{
-	switch (code) {
-	case OPT_BACKEND:
-		return parse_backend(value, &o->iommufd);
-	case OPT_DEVICE:
-		o->device = value;
-		return true;
-	case OPT_IDR:
-		return parse_features(value, &o->guest);
-	case OPT_HOST_IDR:
-		o->host_given = true;
-		return parse_features(value, &o->host);
-	case OPT_ATS:
-		o->ats = true;
-		return true;
-	case OPT_STRICT:
-		o->strict = true;
-		return true;
-	case OPT_STREAMS:
-		o->streams = value;
-		return true;
-	case OPT_LOG2SIZE:
-		return parse_whole(value, SMMUINV_QUEUE_LOG2SIZE_MAX,
-				   &o->log2size);
-	case OPT_DOORBELL:
-		return parse_whole(value, UINT32_MAX, &o->doorbell);
-	case OPT_LIST:
-		o->list = true;
-		return true;
-	case OPT_JSON:
-		o->json = true;
-		return true;
-	default:
-		return false;
-	}
-}
-
-#define IDR0_ATS (1u << 10)
-
-static void parse_options(int argc, char **argv, struct options *o)
-{
-	int index = -1;
-	int code;
-
-	while ((code = getopt_long(argc, argv, "", long_options, &index)) >= 0) {
-		if (code == OPT_HELP) {
-			fputs(help, stdout);
-			exit(0);
-		}
-		if (code == '?')
-			exit(EXIT_USAGE);
-		if (!set_option(o, code, optarg)) {
-			complain("--%s: what is '%s'? See --help",
-				 long_options[index].name, optarg);
-			exit(EXIT_USAGE);
-		}
-	}
-	if (optind + 1 != argc) {
-		complain("one FILE is wanted; see --help");
-		exit(EXIT_USAGE);
-	}
-	if (o->iommufd && o->host_given) {
-		complain("--host-idr is for the mock; the kernel has its own");
-		exit(EXIT_USAGE);
-	}
-	if (o->json && o->list) {
-		complain("--list is for the table, not for --json");
-		exit(EXIT_USAGE);
-	}
-	o->file = argv[optind];
-	if (!o->host_given)
-		o->host = o->guest;
-	if (o->ats)
-		o->host.idr[0] |= IDR0_ATS;
-}
 
 static long file_length(FILE *file)
 {
@@ -332,12 +127,17 @@ static int do_command(void *opaque, const struct smmuinv_command *command)
 	return 0;
 }
 
-/* Keep what the host should get, to compare it with what it got. */
+/*
+ * Keep what the host should do, to compare it with what it did. A host without
+ * ranges does it by pages.
+ */
 static void remember(struct replay *r, const struct smmuinv_command *command)
 {
 	struct smmuinv_finding finding = { .size = sizeof(finding) };
+	struct smmuinv_features host = r->host.features;
 
-	(void)smmuinv_check(command, &r->options->guest, &r->host.features,
+	host.idr[3] |= r->options->guest.idr[3] & IDR3_RIL;
+	(void)smmuinv_check(command, &r->options->guest, &host,
 			    r->options->strict ? SMMUINV_CHECK_STRICT : 0,
 			    &finding);
 	r->forwarded[r->forwarded_count++] = finding.command;
@@ -426,7 +226,7 @@ static int add_given_streams(struct replay *r, const char *text)
 	if (strcmp(text, "none") == 0)
 		return 0;
 	do {
-		if (!parse_number(text, &end, UINT32_MAX, &vsid) ||
+		if (!options_number(text, &end, UINT32_MAX, &vsid) ||
 		    (*end && *end != ','))
 			return -EINVAL;
 		rc = add_stream(r, vsid);
@@ -438,10 +238,14 @@ static int add_given_streams(struct replay *r, const char *text)
 static int open_host(struct replay *r)
 {
 	const struct options *o = r->options;
+	int rc;
 
-	if (o->iommufd)
-		return host_open_iommufd(&r->host, o->device, o->ats);
-	return host_open_mock(&r->host, &o->host);
+	if (!o->iommufd)
+		return host_open_mock(&r->host, &o->host);
+	rc = host_open_iommufd(&r->host, o->device, o->ats);
+	if (!rc)
+		options_adjust_host(o, &r->host.features);
+	return rc;
 }
 
 static bool make_vsmmu(struct replay *r)
@@ -453,6 +257,8 @@ static bool make_vsmmu(struct replay *r)
 		.check_flags = r->options->strict ? SMMUINV_CHECK_STRICT : 0,
 		.guest = r->options->guest,
 		.host = r->host.features,
+		.plan = r->options->as_written ? SMMUINV_PLAN_AS_WRITTEN :
+						 SMMUINV_PLAN_FEWEST,
 	};
 	enum smmuinv_feature lacking = SMMUINV_FEATURE_COUNT;
 	int rc;
@@ -510,9 +316,15 @@ static void produce(struct replay *r)
 
 	if (r->options->doorbell && r->options->doorbell < room)
 		room = r->options->doorbell;
+	r->doorbells++;
 	while (room-- && r->written < r->file_count) {
-		r->ring[r->prod & (size - 1)] = r->file[r->written++];
+		const struct smmuinv_command *command = &r->file[r->written++];
+
+		r->ring[r->prod & (size - 1)] = *command;
 		r->prod = (r->prod + 1) & wrap_mask;
+		if (r->options->doorbell_sync &&
+		    smmuinv_command_opcode(command) == SMMUINV_CMD_SYNC)
+			return;
 	}
 }
 
@@ -579,6 +391,72 @@ static int consume(struct replay *r)
 	return 0;
 }
 
+static bool is_tlbi(const struct smmuinv_command *command)
+{
+	uint8_t opcode = smmuinv_command_opcode(command);
+
+	return opcode >= SMMUINV_CMD_TLBI_NH_ALL &&
+	       opcode <= SMMUINV_CMD_TLBI_NSNH_ALL;
+}
+
+/* A part of the record, and of what should have been done. */
+struct stretch {
+	const struct smmuinv_command *asked;
+	size_t asked_count;
+	const struct smmuinv_command *executed;
+	size_t executed_count;
+};
+
+/* What there is since the last time. */
+static struct stretch take_stretch(struct replay *r)
+{
+	struct stretch s = {
+		.asked = r->forwarded + r->forwarded_judged,
+		.asked_count = r->forwarded_count - r->forwarded_judged,
+	};
+	size_t count = r->host.executed(&r->host, &s.executed);
+
+	s.executed_count = count - r->executed_judged;
+	if (count)
+		s.executed += r->executed_judged;
+	r->forwarded_judged = r->forwarded_count;
+	r->executed_judged = count;
+	return s;
+}
+
+static bool is_same(const struct stretch *s)
+{
+	if (s->executed_count != s->asked_count)
+		return false;
+	return !s->asked_count ||
+	       memcmp(s->executed, s->asked,
+		      s->asked_count * sizeof(*s->asked)) == 0;
+}
+
+/* Command for command, or else by the effect. */
+static int judge(struct replay *r)
+{
+	struct stretch s = take_stretch(r);
+	struct smmuinv_command lost;
+	char text[SMMUINV_COMMAND_TEXT_MAX];
+	size_t i;
+	int rc;
+
+	for (i = 0; i < s.executed_count; i++)
+		r->tlbis += is_tlbi(&s.executed[i]);
+	if (is_same(&s))
+		return 0;
+	r->different = true;
+	rc = effect_compare(&r->options->guest, s.asked, s.asked_count,
+			    s.executed, s.executed_count, &lost);
+	if (rc <= 0)
+		return rc;
+	r->lost = true;
+	smmuinv_command_print(&lost, text, sizeof(text));
+	complain("before command %zu: not done: %s", r->position, text);
+	return 0;
+}
+
 static int run(struct replay *r)
 {
 	int rc = 0;
@@ -586,19 +464,10 @@ static int run(struct replay *r)
 	while (!rc && (r->written < r->file_count || r->cons != r->prod)) {
 		produce(r);
 		rc = consume(r);
+		if (!rc && r->host.executed)
+			rc = judge(r);
 	}
 	return rc;
-}
-
-/* The mock's record against what should have been forwarded, one by one. */
-static bool record_equal(struct replay *r)
-{
-	const struct smmuinv_command *executed;
-	size_t count = r->host.executed(&r->host, &executed);
-
-	return count == r->forwarded_count &&
-	       (!count || memcmp(executed, r->forwarded,
-				 count * sizeof(*executed)) == 0);
 }
 
 static void print_json_features(const char *name,
@@ -613,7 +482,23 @@ static void print_json_features(const char *name,
 	printf("],\n");
 }
 
-static void print_json(const struct replay *r, const char *record)
+/* Is the record, command for command, what was forwarded? */
+static const char *record_of(const struct replay *r)
+{
+	if (!r->host.executed)
+		return "unknown";
+	return r->different ? "different" : "equal";
+}
+
+/* Is nothing left that the forwarded commands would have removed? */
+static const char *effect_of(const struct replay *r)
+{
+	if (!r->host.executed)
+		return "unknown";
+	return r->lost ? "lost" : "kept";
+}
+
+static void print_json(const struct replay *r)
 {
 	printf("%s],\n", r->errors ? "\n " : "");
 	printf(" \"backend\": \"%s\",\n",
@@ -624,33 +509,43 @@ static void print_json(const struct replay *r, const char *record)
 	tally_print_json(&r->tally, stdout);
 	printf(",\n \"streams\": %zu,\n",
 	       smmuinv_streams_count(smmuinv_vsmmu_streams(r->vsmmu)));
+	printf(" \"plan\": \"%s\",\n",
+	       r->options->as_written ? "as-written" : "fewest");
+	printf(" \"doorbells\": %" PRIu64 ",\n", r->doorbells);
 	printf(" \"host_commands\": %" PRIu64 ",\n", r->host_commands);
+	printf(" \"host_tlbis\": %" PRIu64 ",\n", r->tlbis);
 	printf(" \"ioctls\": %" PRIu64 ",\n", r->ioctls);
-	printf(" \"record\": \"%s\"\n}\n", record);
+	printf(" \"record\": \"%s\",\n", record_of(r));
+	printf(" \"effect\": \"%s\"\n}\n", effect_of(r));
 }
 
-static void print_text(const struct replay *r, const char *record)
+static void print_text(const struct replay *r)
 {
 	tally_print(&r->tally, stdout);
 	printf("%" PRIu64 " host commands in %" PRIu64 " ioctls; %zu streams; "
-	       "executed and forwarded commands: %s\n",
+	       "executed and forwarded commands: %s; effect: %s\n",
 	       r->host_commands, r->ioctls,
-	       smmuinv_streams_count(smmuinv_vsmmu_streams(r->vsmmu)), record);
+	       smmuinv_streams_count(smmuinv_vsmmu_streams(r->vsmmu)),
+	       record_of(r), effect_of(r));
 }
 
-static int report(struct replay *r, int host_error)
+/* As pages, ranges are other commands. */
+static bool may_differ(const struct replay *r)
 {
-	bool known = r->host.executed != NULL;
-	bool equal = !known || record_equal(r);
-	const char *record = !known ? "unknown" : equal ? "equal" : "different";
+	return !r->options->as_written || !(r->host.features.idr[3] & IDR3_RIL);
+}
 
+static int report(const struct replay *r, int host_error)
+{
 	if (r->options->json)
-		print_json(r, record);
+		print_json(r);
 	else
-		print_text(r, record);
+		print_text(r);
 	if (host_error)
 		return EXIT_HOST;
-	return equal ? 0 : EXIT_DIFFERENT;
+	if (r->lost || (r->different && !may_differ(r)))
+		return EXIT_DIFFERENT;
+	return 0;
 }
 
 static int replay(struct replay *r)
@@ -664,16 +559,12 @@ static int replay(struct replay *r)
 
 int main(int argc, char **argv)
 {
-	struct options options = {
-		.guest = default_features,
-		.device = "/dev/vfio/devices/vfio0",
-		.log2size = 16,
-	};
+	struct options options;
 	struct replay r = { .options = &options };
 	int status = EXIT_USAGE;
 	int rc;
 
-	parse_options(argc, argv, &options);
+	options_parse(argc, argv, &options);
 	if (!load(&r))
 		goto free_memory;
 	rc = open_host(&r);

@@ -24,7 +24,15 @@ struct batch_outcome {
 	uint32_t ioctls;
 };
 
+/* A CMD_SYNC between the commands. */
+struct batch_sync {
+	uint32_t at;    /* so many commands are before it */
+	uint32_t kinds; /* RANK_BIT() of those since the CMD_SYNC before it */
+	struct smmuinv_command command;
+};
+
 bool smmuinv__batch_is_full(const struct smmuinv_batch *batch);
+uint32_t smmuinv__batch_room(const struct smmuinv_batch *batch);
 
 /* @rule says why nothing is to be sent, or is SMMUINV_RULE_NONE. */
 void smmuinv__batch_push(struct smmuinv_batch *batch,
@@ -32,18 +40,45 @@ void smmuinv__batch_push(struct smmuinv_batch *batch,
 			 enum smmuinv_rule rule);
 
 /*
+ * Push as many of @n commands as are forwarded without a closer look; there
+ * must be room for all. Returns their number, and adds their ranks to @kinds;
+ * of the first that was not pushed, what was read is smmuinv__batch_rejected().
+ */
+uint32_t smmuinv__batch_push_forwarded(struct smmuinv_batch *batch,
+				       const struct smmuinv_command *commands,
+				       uint32_t n, uint32_t *kinds);
+
+const struct smmuinv_command *
+smmuinv__batch_rejected(const struct smmuinv_batch *batch);
+
+/* There are as many places for CMD_SYNCs as for commands. */
+bool smmuinv__batch_syncs_full(const struct smmuinv_batch *batch);
+void smmuinv__batch_push_sync(struct smmuinv_batch *batch,
+			      const struct smmuinv_command *command);
+uint32_t smmuinv__batch_syncs(const struct smmuinv_batch *batch,
+			      const struct batch_sync **syncs);
+
+/*
  * Have the host execute the commands from @first on; the batch stays as it is.
- * What the outcome counts, it counts from @first.
+ * What the outcome counts, it counts from @first, and commands only.
  */
 void smmuinv__batch_execute(struct smmuinv_batch *batch, uint32_t first,
 			    struct batch_outcome *outcome);
 
-/* Take @n commands out, from @first on. */
+/* Take @n commands out, from @first on, and every CMD_SYNC. */
 void smmuinv__batch_discard(struct smmuinv_batch *batch, uint32_t first,
 			    uint32_t n);
 
-/* Keep the first @n commands only. */
+/* Keep the first @n commands only, and no CMD_SYNC. */
 void smmuinv__batch_truncate(struct smmuinv_batch *batch, uint32_t n);
+
+/* The canonical form of one of those that were pushed. */
+const struct smmuinv_command *
+smmuinv__batch_command(const struct smmuinv_batch *batch, uint32_t index);
+
+/* After smmuinv__batch_execute(): of so many, how many were not sent. */
+uint32_t smmuinv__batch_dropped(const struct smmuinv_batch *batch,
+				uint32_t first, uint32_t n);
 
 /* After smmuinv__batch_execute(): why nothing was sent for a command, or NONE.
  */

@@ -131,9 +131,9 @@ static struct command_mask smmu_mask(uint8_t opcode,
 }
 
 /* SubstreamID bits that an SMMU does not implement. */
-static uint64_t ssid_lacking(const struct smmuinv_features *host)
+static uint64_t ssid_lacking(const struct smmuinv_features *smmu)
 {
-	uint32_t bits = smmuinv_features_get(host, SMMUINV_FEATURE_SSIDSIZE);
+	uint32_t bits = smmuinv_features_get(smmu, SMMUINV_FEATURE_SSIDSIZE);
 
 	return DW0_SSID & ~(((UINT64_C(1) << bits) - 1) << DW0_SSID_SHIFT);
 }
@@ -204,6 +204,106 @@ static void compile_row(struct check_row *row, uint8_t opcode,
 		row->keep.dw0 &= ~DW0_VMID;
 }
 
+/* Nothing is seen at a glance: no command has what is wanted. */
+static const struct check_glance closed = { .want = { .dw0 = 1 } };
+
+/* What judge_command() looks at before the operands. */
+static struct check_glance glance_of(const struct check_row *row,
+				     uint8_t opcode, bool leaf,
+				     const struct command_mask *keep,
+				     bool strict)
+{
+	struct check_glance glance = {
+		.look = {
+			.dw0 = DW0_OPCODE | row->ssec |
+			       (row->lacking.dw0 & keep->dw0),
+			.dw1 = row->lacking.dw1 & keep->dw1,
+		},
+		.want = { .dw0 = opcode },
+		.keep = *keep,
+		.kind = RANK_BIT(opcode_rank(opcode, leaf)),
+	};
+
+	/* A command that the host lacks as a whole. */
+	if (row->lacking.dw0 & DW0_OPCODE)
+		return closed;
+	if (strict) {
+		glance.look.dw0 |= ~row->guest.dw0;
+		glance.look.dw1 |= ~row->guest.dw1;
+	}
+	/* ATC_INV has its Size there. */
+	if (smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_LEAF)) {
+		glance.look.dw1 |= DW1_LEAF;
+		glance.want.dw1 = leaf;
+	}
+	return glance;
+}
+
+/* 4.4.1.1: without TG the others are RES0; with it see judge_address(). */
+static void compile_address(struct check_table *table, uint8_t opcode,
+			    bool leaf)
+{
+	const struct check_row *row = &table->rows[opcode];
+	struct check_glance *single = &table->glances[leaf][opcode];
+	struct check_glance *range =
+		&table->ranges[leaf][opcode == SMMUINV_CMD_TLBI_NH_VAA];
+	const struct command_mask keep = {
+		.dw0 = row->keep.dw0 & ~DW0_RIL,
+		.dw1 = row->keep.dw1 & ~(DW1_RIL | DW1_TTL128),
+	};
+
+	*single = glance_of(row, opcode, leaf, &keep, table->strict);
+	*range = glance_of(row, opcode, leaf, &row->keep, table->strict);
+	single->look.dw1 |= row->keep.dw1 & DW1_TG;
+	range->look.dw0 |= DW0_SCALE_DS;
+	range->look.dw1 |= DW1_TTL128;
+	if (!(row->keep.dw1 & DW1_TG))
+		*range = closed;
+	if (!table->strict)
+		return;
+	single->look.dw0 |= DW0_RIL;
+	single->look.dw1 |= DW1_TTL | DW1_TTL128;
+}
+
+static void compile_glance(struct check_table *table, uint8_t opcode, bool leaf,
+			   const struct smmuinv_features *guest)
+{
+	const struct check_row *row = &table->rows[opcode];
+	struct check_glance *glance = &table->glances[leaf][opcode];
+
+	if (row->verdict != SMMUINV_FORWARD)
+		return;
+	if (row->operands == OPERANDS_ADDRESS) {
+		compile_address(table, opcode, leaf);
+		return;
+	}
+	*glance = glance_of(row, opcode, leaf, &row->keep, table->strict);
+	if (row->operands == OPERANDS_CD)
+		glance->look.dw0 |= ssid_lacking(guest);
+	if (row->operands != OPERANDS_ATC)
+		return;
+	glance->look.dw0 |= DW0_SSV;
+	glance->look.dw1 |= DW1_ATC_SIZE_32;
+	glance->keep.dw0 &= ~(DW0_SSID | DW0_GLOBAL);
+}
+
+static void compile_glances(struct check_table *table,
+			    const struct smmuinv_features *guest)
+{
+	unsigned int leaf;
+	unsigned int i;
+
+	for (leaf = 0; leaf < 2; leaf++) {
+		table->ranges[leaf][0] = closed;
+		table->ranges[leaf][1] = closed;
+		for (i = 0; i <= UINT8_MAX; i++) {
+			table->glances[leaf][i] = closed;
+			if (i < CHECK_ROWS)
+				compile_glance(table, (uint8_t)i, leaf, guest);
+		}
+	}
+}
+
 static void compile_common(struct check_table *table,
 			   const struct smmuinv_features *guest,
 			   const struct smmuinv_features *host, uint32_t flags)
@@ -224,6 +324,7 @@ void smmuinv__check_compile(struct check_table *table,
 	compile_common(table, guest, host, flags);
 	for (i = 0; i < CHECK_ROWS; i++)
 		compile_row(&table->rows[i], (uint8_t)i, guest, host);
+	compile_glances(table, guest);
 }
 
 /* Opcode 0 is reserved, as are all above the table. */
@@ -432,6 +533,114 @@ int smmuinv__check_run(const struct check_table *table,
 	found->rule = j.rule;
 	found->field = j.field;
 	return verdict;
+}
+
+static bool fits(const struct check_glance *glance, uint64_t dw0, uint64_t dw1)
+{
+	return (dw0 & glance->look.dw0) == glance->want.dw0 &&
+	       (dw1 & glance->look.dw1) == glance->want.dw1;
+}
+
+/* A range that is none of those judge_address() has something to say of. */
+static const struct check_glance *common_range(const struct check_table *table,
+					       uint64_t dw0, uint64_t dw1)
+{
+	const uint64_t tg_ttl = DW1_TG | DW1_TTL;
+	const uint64_t needs_ds = (uint64_t)SMMUINV_TG_16K << DW1_TG_SHIFT |
+				  UINT64_C(1) << DW1_TTL_SHIFT;
+	const struct check_glance *glance =
+		&table->ranges[dw1 & DW1_LEAF][dw0 & 1];
+
+	if (!fits(glance, dw0, dw1) || !(dw1 & DW1_TG) ||
+	    !((dw0 & DW0_RIL) | (dw1 & DW1_TTL)) || (dw1 & tg_ttl) == needs_ds)
+		return NULL;
+	return glance;
+}
+
+/* Ranges have more to them than what a glance shows. */
+static bool is_range_glance(const struct check_table *table,
+			    const struct check_glance *glance)
+{
+	return glance >= table->ranges[0] && glance < table->ranges[2];
+}
+
+/*
+ * Commands that are like the first, as long as there are. Leaves a copy of the
+ * one after them behind them.
+ */
+static uint32_t forward_alike(const struct check_glance *glance,
+			      const struct smmuinv_command *from, uint32_t n,
+			      struct smmuinv_command *to)
+{
+	const struct command_mask look = glance->look;
+	const struct command_mask keep = glance->keep;
+	const struct command_mask want = glance->want;
+	uint32_t i;
+
+#pragma GCC unroll 4
+	for (i = 0; i < n; i++) {
+		const struct smmuinv_command copy = command_read_once(&from[i]);
+		uint64_t dw0 = command_dw0(&copy);
+		uint64_t dw1 = command_dw1(&copy);
+
+		if ((dw0 & look.dw0) != want.dw0 ||
+		    (dw1 & look.dw1) != want.dw1) {
+			to[i] = copy;
+			break;
+		}
+		to[i] = command_make(dw0 & keep.dw0, dw1 & keep.dw1);
+	}
+	return i;
+}
+
+/* The glance at which a command is seen to be forwarded, or NULL. */
+static const struct check_glance *
+glance_at(const struct check_table *table,
+	  const struct smmuinv_command *command)
+{
+	uint64_t dw0 = command_dw0(command);
+	uint64_t dw1 = command_dw1(command);
+	const struct check_glance *glance =
+		&table->glances[dw1 & DW1_LEAF][dw0 & DW0_OPCODE];
+
+	return fits(glance, dw0, dw1) ? glance : common_range(table, dw0, dw1);
+}
+
+uint32_t smmuinv__check_forward(const struct check_table *table,
+				const struct smmuinv_command *from, uint32_t n,
+				struct smmuinv_command *to, uint32_t *kinds)
+{
+	uint32_t i = 0;
+
+	if (n)
+		to[0] = command_read_once(&from[0]);
+	while (i < n) {
+		const struct check_glance *glance = glance_at(table, &to[i]);
+
+		if (!glance)
+			break;
+		to[i] = command_make(command_dw0(&to[i]) & glance->keep.dw0,
+				     command_dw1(&to[i]) & glance->keep.dw1);
+		i++;
+		if (is_range_glance(table, glance)) {
+			if (i < n)
+				to[i] = command_read_once(&from[i]);
+		} else {
+			i += forward_alike(glance, from + i, n - i, to + i);
+		}
+		*kinds |= (uint32_t)glance->kind;
+	}
+	return i;
+}
+
+/* CS 3 is reserved (4.7.3), and with RES0 bits it needs a closer look. */
+bool smmuinv__check_is_sync(const struct check_table *table,
+			    const struct smmuinv_command *command)
+{
+	uint64_t dw0 = command_dw0(command);
+
+	return !table->strict && (dw0 & DW0_OPCODE) == SMMUINV_CMD_SYNC &&
+	       (dw0 & DW0_CS) != DW0_CS;
 }
 
 void smmuinv__check_report(struct smmuinv_finding *finding,

@@ -22,6 +22,19 @@ enum check_operands {
 	OPERANDS_SYNC,
 };
 
+/*
+ * What is needed to see at a glance that a command is forwarded, and as what:
+ * it has in @look what is in @want. Otherwise the rules themselves must be
+ * asked.
+ */
+struct check_glance {
+	struct command_mask look;
+	struct command_mask want;
+	struct command_mask keep;
+	uint64_t kind;  /* RANK_BIT() of what is forwarded */
+	uint64_t spare; /* so that the index is a shift */
+};
+
 /* An opcode's rules. */
 struct check_row {
 	struct command_mask guest;   /* fields that the guest's SMMU has */
@@ -37,6 +50,10 @@ struct check_row {
 #define CHECK_ROWS (SMMUINV_CMD_DPTI_PA + 1)
 
 struct check_table {
+	/* By Leaf, because the rank depends on it, and opcode. */
+	struct check_glance glances[2][UINT8_MAX + 1]; /* all but ranges */
+	struct check_glance ranges[2]
+				  [2]; /* TLBI_NH_VA, _VAA with TG and more */
 	struct check_row rows[CHECK_ROWS];
 	uint8_t guest_ssid_bits;
 	bool guest_ds;
@@ -60,6 +77,20 @@ void smmuinv__check_compile(struct check_table *table,
 int smmuinv__check_run(const struct check_table *table,
 		       const struct smmuinv_command *command,
 		       struct check_found *found);
+
+/*
+ * The canonical form of as many commands as are forwarded, at @to; stops at the
+ * first that needs smmuinv__check_run(), and leaves a copy of that one behind
+ * them. Returns their number, and adds their ranks to @kinds. @from may be
+ * memory that a guest writes to; nothing in it is read twice.
+ */
+uint32_t smmuinv__check_forward(const struct check_table *table,
+				const struct smmuinv_command *from, uint32_t n,
+				struct smmuinv_command *to, uint32_t *kinds);
+
+/* A CMD_SYNC that is legal, seen at a glance. */
+bool smmuinv__check_is_sync(const struct check_table *table,
+			    const struct smmuinv_command *command);
 
 /* Hand @found to the caller, who may not want it. */
 void smmuinv__check_report(struct smmuinv_finding *finding,

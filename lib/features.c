@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <smmuinv/features.h>
+#include "feature.h"
 
 #include <errno.h>
 #include <string.h>
@@ -49,7 +49,8 @@ static const struct feature features_table[SMMUINV_FEATURE_COUNT] = {
 	[SMMUINV_FEATURE_SSIDSIZE] = { "IDR1.SSIDSIZE", 1, 6, 5, NEED_AT_LEAST,
 				       true },
 	[SMMUINV_FEATURE_MPAM] = { "IDR3.MPAM", 3, 7, 1, NEED_NOTHING, false },
-	[SMMUINV_FEATURE_RIL] = { "IDR3.RIL", 3, 10, 1, NEED_COVER, true },
+	/* Ranges become pages where the host has none. */
+	[SMMUINV_FEATURE_RIL] = { "IDR3.RIL", 3, 10, 1, NEED_NOTHING, true },
 	[SMMUINV_FEATURE_BBML] = { "IDR3.BBML", 3, 11, 2, NEED_AT_LEAST, true },
 	[SMMUINV_FEATURE_DPT] = { "IDR3.DPT", 3, 15, 1, NEED_NOTHING, false },
 	[SMMUINV_FEATURE_GRAN4K] = { "IDR5.GRAN4K", 5, 4, 1, NEED_COVER, true },
@@ -99,8 +100,8 @@ uint32_t smmuinv_features_get(const struct smmuinv_features *features,
 	return (features->idr[f->idr] & feature_mask(f)) >> f->low;
 }
 
-static void features_set(struct smmuinv_features *features,
-			 enum smmuinv_feature feature, uint32_t value)
+void smmuinv__features_set(struct smmuinv_features *features,
+			   enum smmuinv_feature feature, uint32_t value)
 {
 	const struct feature *f = feature_find(feature);
 
@@ -149,8 +150,8 @@ int smmuinv_features_from_hw_info(struct smmuinv_features *features,
 		if (f->from_host)
 			host.idr[f->idr] |= info->idr[f->idr] & feature_mask(f);
 	}
-	features_set(&host, SMMUINV_FEATURE_S1P, 1);
-	features_set(&host, SMMUINV_FEATURE_ATS, ats);
+	smmuinv__features_set(&host, SMMUINV_FEATURE_S1P, 1);
+	smmuinv__features_set(&host, SMMUINV_FEATURE_ATS, ats);
 	if (!(smmuinv_features_get(&host, SMMUINV_FEATURE_TTF) & TTF_AARCH64) ||
 	    !has_any_granule(&host))
 		return -EOPNOTSUPP;
@@ -171,8 +172,8 @@ static int grant(struct smmuinv_features *guest,
 
 	if (wish.choice == SMMUINV_ON && !value)
 		return -EOPNOTSUPP;
-	features_set(guest, wish.feature,
-		     wish.choice == SMMUINV_OFF ? 0 : value);
+	smmuinv__features_set(guest, wish.feature,
+			      wish.choice == SMMUINV_OFF ? 0 : value);
 	return 0;
 }
 
@@ -212,8 +213,8 @@ static int grant_stall(struct smmuinv_features *guest,
 	*lacking = SMMUINV_FEATURE_STALL_MODEL;
 	if (model == (wanted ? STALL_MODEL_NONE : STALL_MODEL_FORCED))
 		return -EOPNOTSUPP;
-	features_set(guest, SMMUINV_FEATURE_STALL_MODEL,
-		     wanted ? model : STALL_MODEL_NONE);
+	smmuinv__features_set(guest, SMMUINV_FEATURE_STALL_MODEL,
+			      wanted ? model : STALL_MODEL_NONE);
 	return 0;
 }
 
@@ -231,7 +232,7 @@ static int grant_ssids(struct smmuinv_features *guest,
 		bits = (uint8_t)most;
 	if (bits > most)
 		return -EOPNOTSUPP;
-	features_set(guest, SMMUINV_FEATURE_SSIDSIZE, bits);
+	smmuinv__features_set(guest, SMMUINV_FEATURE_SSIDSIZE, bits);
 	return 0;
 }
 
@@ -275,12 +276,12 @@ static int settle_sizes(struct smmuinv_features *guest, uint8_t ds_choice,
 	    !smmuinv_features_get(guest, SMMUINV_FEATURE_GRAN16K)) {
 		if (ds_choice == SMMUINV_ON)
 			return -EOPNOTSUPP;
-		features_set(guest, SMMUINV_FEATURE_DS, 0);
+		smmuinv__features_set(guest, SMMUINV_FEATURE_DS, 0);
 	}
 	if (smmuinv_features_get(guest, SMMUINV_FEATURE_GRAN64K) ||
 	    smmuinv_features_get(guest, SMMUINV_FEATURE_DS))
 		return 0;
-	features_set(guest, SMMUINV_FEATURE_VAX, 0);
+	smmuinv__features_set(guest, SMMUINV_FEATURE_VAX, 0);
 	*lacking = SMMUINV_FEATURE_OAS;
 	if (smmuinv_features_get(guest, SMMUINV_FEATURE_OAS) == OAS_52_BITS)
 		return -EOPNOTSUPP;
@@ -345,15 +346,15 @@ static struct smmuinv_features guest_base(const struct smmuinv_features *host,
 	size_t i;
 
 	for (i = 0; i < sizeof(as_host) / sizeof(as_host[0]); i++)
-		features_set(&guest, as_host[i],
-			     smmuinv_features_get(host, as_host[i]));
-	features_set(&guest, SMMUINV_FEATURE_S1P, 1);
-	features_set(&guest, SMMUINV_FEATURE_TTF, TTF_AARCH64);
-	features_set(&guest, SMMUINV_FEATURE_MSI, offer->msi);
-	features_set(&guest, SMMUINV_FEATURE_SEV, offer->sev);
-	features_set(&guest, SMMUINV_FEATURE_SIDSIZE, offer->sid_bits);
-	features_set(&guest, SMMUINV_FEATURE_OAS,
-		     (uint32_t)oas_encode(offer->address_bits));
+		smmuinv__features_set(&guest, as_host[i],
+				      smmuinv_features_get(host, as_host[i]));
+	smmuinv__features_set(&guest, SMMUINV_FEATURE_S1P, 1);
+	smmuinv__features_set(&guest, SMMUINV_FEATURE_TTF, TTF_AARCH64);
+	smmuinv__features_set(&guest, SMMUINV_FEATURE_MSI, offer->msi);
+	smmuinv__features_set(&guest, SMMUINV_FEATURE_SEV, offer->sev);
+	smmuinv__features_set(&guest, SMMUINV_FEATURE_SIDSIZE, offer->sid_bits);
+	smmuinv__features_set(&guest, SMMUINV_FEATURE_OAS,
+			      (uint32_t)oas_encode(offer->address_bits));
 	return guest;
 }
 

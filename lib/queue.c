@@ -30,6 +30,8 @@ struct smmuinv_queue {
 	 * them timed out, and they go with the next CMD_SYNC.
 	 */
 	uint32_t carried;
+	bool sev; /* IDR0.SEV of the guest's */
+	bool msi; /* IDR0.MSI */
 	bool consuming;
 };
 
@@ -61,6 +63,8 @@ int smmuinv_queue_new(struct smmuinv_vsmmu *vsmmu,
 	q->vsmmu = vsmmu;
 	q->ops = ops;
 	q->opaque = p.opaque;
+	q->sev = smmuinv_features_get(&vsmmu->guest, SMMUINV_FEATURE_SEV);
+	q->msi = smmuinv_features_get(&vsmmu->guest, SMMUINV_FEATURE_MSI);
 	rc = smmuinv_batch_new(vsmmu, window, &q->batch);
 	if (rc)
 		goto free_queue;
@@ -88,12 +92,21 @@ void smmuinv_queue_free(struct smmuinv_queue *queue)
 	free(queue);
 }
 
+static uint32_t min(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 /* One call of smmuinv_queue_consume(). */
 struct run {
 	struct smmuinv_queue *queue;
 	struct smmuinv_ring ring;
 	uint32_t limit;    /* commands to look at */
+	uint32_t read;     /* commands that were looked at */
 	uint32_t consumed; /* commands before the new CMDQ_CONS */
+	/* Of the window that was executed: what the VMM was told of. */
+	uint32_t settled;  /* commands of the batch */
+	uint32_t signaled; /* CMD_SYNCs between them */
 	struct smmuinv_progress *progress;
 };
 
@@ -108,18 +121,6 @@ static uint32_t pointer_at(const struct run *run, uint32_t n)
 static uint32_t index_at(const struct run *run, uint32_t n)
 {
 	return pointer_at(run, n) & ((1u << run->ring.log2size) - 1);
-}
-
-static int fetch(const struct run *run, uint32_t n,
-		 struct smmuinv_command *command)
-{
-	const struct smmuinv_queue *q = run->queue;
-	const struct smmuinv_command *ring = run->ring.base;
-
-	if (!ring)
-		return q->ops.read(q->opaque, index_at(run, n), command);
-	*command = command_read_once(&ring[index_at(run, n)]);
-	return 0;
 }
 
 static void seen(const struct run *run, uint32_t n,
@@ -150,11 +151,10 @@ static void seen_batch(const struct run *run, uint32_t first, uint32_t n)
 	}
 }
 
+/* What the window cost; what of it is complete is the guest's to see. */
 static void account(struct smmuinv_progress *p,
 		    const struct batch_outcome *outcome)
 {
-	p->forwarded += outcome->completed - outcome->dropped;
-	p->dropped += outcome->dropped;
 	p->host_commands += outcome->host_commands;
 	p->ioctls += outcome->ioctls;
 	p->fault_vsid = outcome->fault_vsid;
@@ -164,86 +164,157 @@ static void account(struct smmuinv_progress *p,
 	p->host_count = outcome->host_count;
 }
 
-/* So many commands of the batch are complete, from @first on. */
-static void complete(struct run *run, uint32_t first, uint32_t n)
+/* The commands of the batch before @upto, and after those settled already. */
+static void settle_commands(struct run *run, uint32_t upto)
+{
+	const struct smmuinv_queue *q = run->queue;
+	uint32_t first = run->settled;
+	uint32_t n = upto - first;
+	uint32_t dropped = smmuinv__batch_dropped(q->batch, first, n);
+
+	seen_batch(run, first, n);
+	run->progress->forwarded += n - dropped;
+	run->progress->dropped += dropped;
+	/* Those that were carried are consumed already. */
+	run->consumed +=
+		upto - (first < q->carried ? min(q->carried, upto) : first);
+	run->settled = upto;
+}
+
+/* 4.7.3. An MSI is asked for by an address. */
+static struct smmuinv_sync sync_of(const struct smmuinv_queue *q,
+				   const struct smmuinv_command *command)
+{
+	enum { SIG_IRQ = 1, SIG_SEV = 2 };
+	uint64_t dw0 = command_dw0(command);
+	uint64_t cs = (dw0 & DW0_CS) >> DW0_CS_SHIFT;
+	uint64_t address = command_dw1(command) & DW1_MSIADDRESS;
+	struct smmuinv_sync sync = {
+		.irq = cs == SIG_IRQ,
+		.sev = cs == SIG_SEV && q->sev,
+	};
+
+	if (!sync.irq || !address || !q->msi)
+		return sync;
+	sync.msi = true;
+	sync.msi_address = address;
+	sync.msi_data = (uint32_t)(dw0 >> DW0_MSIDATA_SHIFT);
+	sync.msi_shareability = (uint8_t)((dw0 & DW0_MSH) >> DW0_MSH_SHIFT);
+	sync.msi_attributes =
+		(uint8_t)((dw0 & DW0_MSIATTR) >> DW0_MSIATTR_SHIFT);
+	return sync;
+}
+
+/* A CMD_SYNC with everything before it complete. */
+static int signal(struct run *run, const struct batch_sync *sync)
+{
+	const struct smmuinv_queue *q = run->queue;
+	const struct smmuinv_sync asked = sync_of(q, &sync->command);
+	int rc = q->ops.sync ? q->ops.sync(q->opaque, &asked) : 0;
+
+	if (rc < 0) {
+		/* The VMM's own failure, whatever was mended before it. */
+		run->progress->host_error = 0;
+		return rc;
+	}
+	seen(run, run->consumed, &sync->command, SMMUINV_FATE_VMM,
+	     SMMUINV_RULE_NONE);
+	run->consumed++;
+	run->progress->vmm++;
+	run->signaled++;
+	return 0;
+}
+
+/* In the queue's order: commands before @upto, and the CMD_SYNCs among them. */
+static int settle(struct run *run, uint32_t upto)
+{
+	const struct batch_sync *syncs;
+	uint32_t count = smmuinv__batch_syncs(run->queue->batch, &syncs);
+
+	while (run->signaled < count && syncs[run->signaled].at <= upto) {
+		int rc;
+
+		settle_commands(run, syncs[run->signaled].at);
+		rc = signal(run, &syncs[run->signaled]);
+		if (rc)
+			return rc;
+	}
+	settle_commands(run, upto);
+	return 0;
+}
+
+/*
+ * 7.1: after a time-out of ATC_INVs the next CMD_SYNC stays, and everything
+ * before it is consumed. A guest may never see it complete, but will try it
+ * again; what it stands for must then be done. Commands that no CMD_SYNC waits
+ * for yet must not keep the guest from those that put an end to it; without
+ * room to carry them the queue cannot go on.
+ */
+static int carry(struct run *run, uint32_t first,
+		 const struct batch_outcome *outcome)
 {
 	struct smmuinv_queue *q = run->queue;
-	uint32_t carried = first < q->carried ? q->carried - first : 0;
+	const struct batch_sync *syncs;
+	uint32_t count = smmuinv__batch_syncs(q->batch, &syncs);
+	bool at_sync = run->signaled < count;
+	uint32_t upto = at_sync ? syncs[run->signaled].at :
+				  smmuinv_batch_count(q->batch);
 
-	if (carried > n)
-		carried = n;
-	seen_batch(run, first, n);
+	if (!at_sync && run->settled == first &&
+	    smmuinv__batch_is_full(q->batch))
+		return outcome->error;
+	run->consumed +=
+		upto - (run->settled < q->carried ? min(q->carried, upto) :
+						    run->settled);
+	q->carried = upto;
+	if (!at_sync)
+		return 0;
+	run->progress->cerror = outcome->cerror;
+	return 1;
+}
+
+/*
+ * Out of the batch goes what is settled, from @first on, and what was neither
+ * that nor carried: it was not consumed, and is read again.
+ */
+static void clean_up(struct run *run, uint32_t first)
+{
+	struct smmuinv_queue *q = run->queue;
+	uint32_t n = run->settled - first;
+
 	smmuinv__batch_discard(q->batch, first, n);
 	if (q->written)
-		memmove(q->written + first, q->written + first + n,
+		memmove(q->written + first, q->written + run->settled,
 			(smmuinv_batch_count(q->batch) - first) *
 				sizeof(*q->written));
-	q->carried -= carried;
-	run->consumed += n - carried;
-}
-
-/* Have the host execute what was read so far, from @first of the batch on. */
-static struct batch_outcome execute(struct run *run, uint32_t first)
-{
-	struct batch_outcome outcome;
-
-	smmuinv__batch_execute(run->queue->batch, first, &outcome);
-	account(run->progress, &outcome);
-	complete(run, first, outcome.completed);
-	return outcome;
-}
-
-/* What is not complete is read again: it was not consumed. */
-static void forget(struct run *run)
-{
-	smmuinv__batch_truncate(run->queue->batch, run->queue->carried);
+	q->carried -= min(n, q->carried - first);
+	smmuinv__batch_truncate(q->batch, q->carried);
 }
 
 /*
- * 7.1: the CMD_SYNC stays, and everything before it is consumed. A guest may
- * never see it complete, but will try it again; what it stands for must then
- * be done.
- */
-static void carry(struct run *run)
-{
-	struct smmuinv_queue *q = run->queue;
-
-	run->consumed += smmuinv_batch_count(q->batch) - q->carried;
-	q->carried = smmuinv_batch_count(q->batch);
-}
-
-/*
- * Bring what was read since the last CMD_SYNC to completion. Only a CMD_SYNC
- * must wait for ATC_INVs that a device does not answer: they are carried there,
- * and must not keep the guest from the commands that put an end to it. Without
- * room to carry them the queue cannot go on.
+ * Have the host execute what was read, and settle what is complete. What is
+ * carried goes along only if there is a CMD_SYNC that waits for it.
  */
 static int flush(struct run *run)
 {
 	struct smmuinv_queue *q = run->queue;
-	struct batch_outcome outcome = execute(run, q->carried);
+	const struct batch_sync *syncs;
+	uint32_t first =
+		smmuinv__batch_syncs(q->batch, &syncs) ? 0 : q->carried;
+	struct batch_outcome outcome;
+	int rc;
 
-	if (outcome.cerror == SMMUINV_CERROR_ATC_INV_SYNC &&
-	    !smmuinv__batch_is_full(q->batch)) {
-		carry(run);
-		return 0;
-	}
-	forget(run);
-	return outcome.error;
-}
-
-/* All of it, for a CMD_SYNC; 1 if that must stay where it is. */
-static int flush_for_sync(struct run *run)
-{
-	struct batch_outcome outcome = execute(run, 0);
-
-	if (outcome.cerror == SMMUINV_CERROR_ATC_INV_SYNC) {
-		carry(run);
-		run->progress->cerror = outcome.cerror;
-		return 1;
-	}
-	forget(run);
-	return outcome.error;
+	smmuinv__batch_execute(q->batch, first, &outcome);
+	account(run->progress, &outcome);
+	run->settled = first;
+	run->signaled = 0;
+	rc = settle(run, first + outcome.completed);
+	if (!rc && outcome.cerror == SMMUINV_CERROR_ATC_INV_SYNC)
+		rc = carry(run, first, &outcome);
+	else if (!rc)
+		rc = outcome.error;
+	clean_up(run, first);
+	return rc;
 }
 
 /* Stop at the command after everything that is complete (7.1). */
@@ -280,49 +351,13 @@ static int stop_illegal(struct run *run, const struct smmuinv_command *raw,
 	return 1;
 }
 
-/* 4.7.3 */
-static int call_sync(const struct smmuinv_queue *q,
-		     const struct smmuinv_command *command)
-{
-	enum { SIG_IRQ = 1, SIG_SEV = 2 };
-	const struct smmuinv_features *guest = &q->vsmmu->guest;
-	uint64_t cs = smmuinv_command_get(command, SMMUINV_FIELD_CS);
-	uint64_t address =
-		smmuinv_command_get(command, SMMUINV_FIELD_MSIADDRESS);
-	struct smmuinv_sync sync = {
-		.irq = cs == SIG_IRQ,
-		.sev = cs == SIG_SEV &&
-		       smmuinv_features_get(guest, SMMUINV_FEATURE_SEV),
-	};
-
-	if (!q->ops.sync)
-		return 0;
-	if (sync.irq && address &&
-	    smmuinv_features_get(guest, SMMUINV_FEATURE_MSI)) {
-		sync.msi = true;
-		sync.msi_address = address;
-		sync.msi_data = (uint32_t)smmuinv_command_get(
-			command, SMMUINV_FIELD_MSIDATA);
-		sync.msi_shareability = (uint8_t)smmuinv_command_get(
-			command, SMMUINV_FIELD_MSH);
-		sync.msi_attributes = (uint8_t)smmuinv_command_get(
-			command, SMMUINV_FIELD_MSIATTR);
-	}
-	return q->ops.sync(q->opaque, &sync);
-}
-
-static uint32_t sid_of(const struct smmuinv_command *command)
-{
-	return (uint32_t)smmuinv_command_get(command, SMMUINV_FIELD_STREAMID);
-}
-
 static int call_cfgi_ste(const struct smmuinv_queue *q,
 			 const struct smmuinv_command *command)
 {
 	if (!q->ops.cfgi_ste)
 		return 0;
 	return q->ops.cfgi_ste(
-		q->opaque, sid_of(command),
+		q->opaque, command_sid(command),
 		smmuinv_command_get(command, SMMUINV_FIELD_LEAF) != 0);
 }
 
@@ -332,7 +367,7 @@ static int call_cfgi_ste_range(const struct smmuinv_queue *q,
 {
 	uint64_t range = smmuinv_command_get(command, SMMUINV_FIELD_RANGE);
 	uint32_t rest = (uint32_t)((UINT64_C(2) << range) - 1);
-	uint32_t sid = sid_of(command);
+	uint32_t sid = command_sid(command);
 
 	if (!q->ops.cfgi_ste_range)
 		return 0;
@@ -343,8 +378,6 @@ static int call_vmm(const struct smmuinv_queue *q,
 		    const struct smmuinv_command *command)
 {
 	switch (smmuinv_command_opcode(command)) {
-	case SMMUINV_CMD_SYNC:
-		return call_sync(q, command);
 	case SMMUINV_CMD_CFGI_STE:
 		return call_cfgi_ste(q, command);
 	case SMMUINV_CMD_CFGI_STE_RANGE:
@@ -359,7 +392,6 @@ static bool offered(const struct smmuinv_queue *q,
 		    const struct smmuinv_command *command)
 {
 	switch (smmuinv_command_opcode(command)) {
-	case SMMUINV_CMD_SYNC:
 	case SMMUINV_CMD_CFGI_STE:
 	case SMMUINV_CMD_CFGI_STE_RANGE:
 		return true;
@@ -376,10 +408,7 @@ static int hand_over(struct run *run, const struct smmuinv_command *raw,
 	if (!offered(run->queue, &found->command))
 		return stop_illegal(run, raw, SMMUINV_RULE_NOT_OFFERED,
 				    SMMUINV_FIELD_OPCODE);
-	if (smmuinv_command_opcode(&found->command) == SMMUINV_CMD_SYNC)
-		rc = flush_for_sync(run);
-	else
-		rc = flush(run);
+	rc = flush(run);
 	if (rc)
 		return rc;
 	rc = call_vmm(run->queue, &found->command);
@@ -389,21 +418,54 @@ static int hand_over(struct run *run, const struct smmuinv_command *raw,
 		return rc;
 	}
 	seen(run, run->consumed, raw, SMMUINV_FATE_VMM, SMMUINV_RULE_NONE);
+	run->read++;
 	run->consumed++;
 	run->progress->vmm++;
 	return 0;
 }
 
-static int hold_back(struct run *run, uint32_t n,
-		     const struct smmuinv_command *raw,
+/* A CMD_SYNC is signaled when the window is executed. */
+static int hold_sync(struct run *run, const struct smmuinv_command *raw)
+{
+	struct smmuinv_batch *batch = run->queue->batch;
+
+	smmuinv__batch_push_sync(batch, raw);
+	run->read++;
+	return smmuinv__batch_syncs_full(batch) ? flush(run) : 0;
+}
+
+/* Of the last @n commands in the batch. */
+static void call_cfgi_cd(const struct smmuinv_queue *q, uint32_t n)
+{
+	uint32_t count = smmuinv_batch_count(q->batch);
+	uint32_t i;
+
+	for (i = count - n; i < count; i++) {
+		const struct smmuinv_command *command =
+			smmuinv__batch_command(q->batch, i);
+
+		if (!(RANK_BIT(command_rank(command)) & RANKS_CFGI))
+			continue;
+		q->ops.cfgi_cd(q->opaque, command_sid(command),
+			       (uint32_t)smmuinv_command_get(
+				       command, SMMUINV_FIELD_SUBSTREAMID),
+			       smmuinv_command_opcode(command) ==
+				       SMMUINV_CMD_CFGI_CD_ALL);
+	}
+}
+
+static int hold_back(struct run *run, const struct smmuinv_command *raw,
 		     const struct check_found *found)
 {
 	struct smmuinv_queue *q = run->queue;
 
 	if (q->written)
 		q->written[smmuinv_batch_count(q->batch)] =
-			(struct written){ *raw, index_at(run, n) };
+			(struct written){ *raw, index_at(run, run->read) };
 	smmuinv__batch_push(q->batch, &found->command, found->rule);
+	run->read++;
+	if (q->ops.cfgi_cd && found->rule == SMMUINV_RULE_NONE)
+		call_cfgi_cd(q, 1);
 	return smmuinv__batch_is_full(q->batch) ? flush(run) : 0;
 }
 
@@ -419,38 +481,81 @@ static int stop_unsupported(struct run *run, int error,
 }
 
 /* 0 to go on, 1 to stop, or a negative errno. */
-static int step(struct run *run, uint32_t n)
+static int step(struct run *run, const struct smmuinv_command *raw)
 {
-	struct smmuinv_command raw;
+	const struct check_table *table = &run->queue->vsmmu->check;
 	struct check_found found;
 	int verdict;
 
-	if (fetch(run, n, &raw) < 0)
-		return stop_unreadable(run);
-	verdict = smmuinv__check_run(&run->queue->vsmmu->check, &raw, &found);
+	if (smmuinv__check_is_sync(table, raw))
+		return hold_sync(run, raw);
+	verdict = smmuinv__check_run(table, raw, &found);
 	switch (verdict) {
 	case SMMUINV_FORWARD:
 	case SMMUINV_IGNORE:
-		return hold_back(run, n, &raw, &found);
+		return hold_back(run, raw, &found);
 	case SMMUINV_VMM:
-		return hand_over(run, &raw, &found);
+		if (smmuinv_command_opcode(raw) == SMMUINV_CMD_SYNC)
+			return hold_sync(run, raw);
+		return hand_over(run, raw, &found);
 	case SMMUINV_ILLEGAL:
-		return stop_illegal(run, &raw, found.rule, found.field);
+		return stop_illegal(run, raw, found.rule, found.field);
 	default:
 		return stop_unsupported(run, verdict, &found);
 	}
 }
 
+/*
+ * What lies in memory up to the first command that needs a closer look, to the
+ * end of the ring or of the window.
+ */
+static int step_in_memory(struct run *run)
+{
+	struct smmuinv_queue *q = run->queue;
+	const struct smmuinv_command *ring = run->ring.base;
+	uint32_t index = index_at(run, run->read);
+	uint32_t n = min(
+		min(run->limit - run->read, (1u << run->ring.log2size) - index),
+		smmuinv__batch_room(q->batch));
+	uint32_t kinds = 0;
+	uint32_t pushed = smmuinv__batch_push_forwarded(q->batch, ring + index,
+							n, &kinds);
+	struct smmuinv_command raw;
+
+	run->read += pushed;
+	if (q->ops.cfgi_cd && kinds & RANKS_CFGI)
+		call_cfgi_cd(q, pushed);
+	if (smmuinv__batch_is_full(q->batch))
+		return flush(run);
+	if (pushed == n)
+		return 0;
+	raw = *smmuinv__batch_rejected(q->batch);
+	return step(run, &raw);
+}
+
+/* One command, by the VMM's callback or because the VMM wants to see each. */
+static int step_single(struct run *run)
+{
+	const struct smmuinv_queue *q = run->queue;
+	const struct smmuinv_command *ring = run->ring.base;
+	uint32_t index = index_at(run, run->read);
+	struct smmuinv_command raw;
+
+	if (ring)
+		raw = command_read_once(&ring[index]);
+	else if (q->ops.read(q->opaque, index, &raw) < 0)
+		return stop_unreadable(run);
+	return step(run, &raw);
+}
+
 static int consume(struct run *run)
 {
-	uint32_t n;
+	bool single = !run->ring.base || run->queue->written;
 	int rc = 0;
 
-	for (n = 0; n < run->limit && !rc; n++)
-		rc = step(run, n);
-	if (rc)
-		return rc;
-	return flush(run);
+	while (run->read < run->limit && !rc)
+		rc = single ? step_single(run) : step_in_memory(run);
+	return rc ? rc : flush(run);
 }
 
 void smmuinv_queue_reset(struct smmuinv_queue *queue)

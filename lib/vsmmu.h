@@ -11,6 +11,7 @@
 #include <smmuinv/vsmmu.h>
 
 #include "check.h"
+#include "granule.h"
 
 /* Fixed when the virtual SMMU is made, so that batches read it without lock. */
 struct smmuinv_vsmmu {
@@ -18,8 +19,12 @@ struct smmuinv_vsmmu {
 	struct smmuinv_streams *streams;
 	uint32_t viommu_id;
 	bool repeat; /* the erratum: TLBI and CFGI are executed twice */
+	bool as_written;
+	uint32_t pages_max;
 	struct smmuinv_features guest;
+	struct smmuinv_features host;
 	struct check_table check;
+	struct granules granules; /* has its own rules for threads */
 };
 
 #endif /* SMMUINV_LIB_VSMMU_H */

@@ -258,6 +258,40 @@ archive_fetch() {
 	quietly archive_apt "$dir" apt-get download "$@"
 }
 
+# archive_unpack APT ROOT PKG[=VERSION]...: the packages' files below ROOT, and
+# nothing is installed. APT is what archive_setup made; ROOT.debs is used, too.
+archive_unpack() {
+	local apt=$1 root=$2 deb
+	shift 2
+	rm -rf "$root.debs"
+	mkdir -p "$root.debs"
+	apt=$(cd "$apt" && pwd) || return 1
+	(cd "$root.debs" && archive_fetch "$apt" "$@") || return 1
+	for deb in "$root.debs"/*.deb; do
+		dpkg-deb -x "$deb" "$root" || return 1
+	done
+	rm -rf "$root.debs"
+}
+
+# cache_open ARGUMENT...: for a script whose usage is one folder, which is made;
+# sets "cache". Takes --help, too.
+# shellcheck disable=SC2034 # for those who source this
+cache_open() {
+	case "${1:-}" in
+	-h | --help)
+		usage
+		exit 0
+		;;
+	'' | -*)
+		usage >&2
+		exit 1
+		;;
+	esac
+	host_supported
+	mkdir -p "$1"
+	cache=$(cd "$1" && pwd)
+}
+
 # What compiles for the guest. A native compiler has the long name too.
 # shellcheck disable=SC2034 # for those who source this
 CROSS=aarch64-linux-gnu-

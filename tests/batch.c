@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -515,7 +516,8 @@ static void a_timeout_after_atc_inv_may_be_shown_to_the_guest(void **state)
 
 /* Another virtual SMMU over the same vIOMMU, with a policy for the erratum. */
 static void open_with_repeat(struct batch_fixture *b, uint32_t hw_flags,
-			     uint32_t repeat, struct smmuinv_vsmmu **vsmmu,
+			     uint32_t repeat, enum smmuinv_plan plan,
+			     struct smmuinv_vsmmu **vsmmu,
 			     struct smmuinv_batch **batch)
 {
 	struct smmuinv_vsmmu_params params = {
@@ -526,6 +528,7 @@ static void open_with_repeat(struct batch_fixture *b, uint32_t hw_flags,
 		.host = everything,
 		.hw_flags = hw_flags,
 		.repeat = repeat,
+		.plan = plan,
 	};
 
 	assert_int_equal(smmuinv_vsmmu_new(&params, vsmmu), 0);
@@ -560,8 +563,8 @@ static void the_erratum_is_repeated_for_by_flag_and_by_policy(void **state)
 		struct smmuinv_batch *batch;
 		struct smmuinv_vsmmu *vsmmu;
 
-		open_with_repeat(b, cases[c].hw_flags, cases[c].repeat, &vsmmu,
-				 &batch);
+		open_with_repeat(b, cases[c].hw_flags, cases[c].repeat,
+				 SMMUINV_PLAN_FEWEST, &vsmmu, &batch);
 		smmuinv_mock_forget(b->f.mock);
 		add(batch, atc);
 		add(batch, tlbi);
@@ -593,7 +596,8 @@ static void with_the_erratum_one_execution_is_not_complete(void **state)
 	struct smmuinv_vsmmu *vsmmu;
 	uint32_t fails, i;
 
-	open_with_repeat(b, 0, SMMUINV_REPEAT_ALWAYS, &vsmmu, &batch);
+	open_with_repeat(b, 0, SMMUINV_REPEAT_ALWAYS, SMMUINV_PLAN_AS_WRITTEN,
+			 &vsmmu, &batch);
 	/* The second round fails at each of its commands; [0] is no ATC_INV. */
 	for (fails = 0; fails < 4; fails++) {
 		add(batch, tlbi_va(0x1000));
@@ -629,8 +633,11 @@ static void a_whole_array_goes_down_in_full_batches(void **state)
 
 	for (i = 0; i < COUNT; i++)
 		commands[i] = tlbi_va((uint64_t)i << 12);
-	/* One of them needs nothing. */
+	/* One of them needs nothing, and one a closer look. */
 	commands[5] = raw(SMMUINV_CMD_PREFETCH_CONFIG, 0);
+	commands[9] = raw((uint64_t)FIXTURE_VSID << 32 | 3 << 12 | 1 << 11 |
+				  SMMUINV_CMD_ATC_INV,
+			  0x1000);
 	assert_int_equal(smmuinv_batch_submit(b->batch, commands, COUNT,
 					      &result),
 			 0);
@@ -736,16 +743,20 @@ static void what_the_host_cannot_express_is_an_errno(void **state)
 {
 	struct batch_fixture *b = *state;
 	struct smmuinv_result result = { .size = sizeof(result) };
-	struct smmuinv_command commands[2] = { tlbi_va(0x1000), cfgi_cd(1) };
+	struct smmuinv_command commands[2] = {
+		tlbi_va(0x1000), raw(0x1005, 0) /* CFGI_CD, SubstreamID 1 */
+	};
+	struct smmuinv_features host = everything;
 
-	b->f.vsmmu->check.rows[SMMUINV_CMD_CFGI_CD].lacking.dw1 = 1;
+	host.idr[1] = 0;
+	smmuinv__check_compile(&b->f.vsmmu->check, &everything, &host, 0);
 	assert_int_equal(smmuinv_batch_submit(b->batch, commands, 2, &result),
 			 -EOPNOTSUPP);
 	assert_int_equal(result.completed, 1);
 	assert_int_equal(result.fault_index, 1);
 	assert_int_equal(result.cerror, SMMUINV_CERROR_NONE);
 	assert_int_equal(result.rule, SMMUINV_RULE_HOST_LACKS);
-	assert_int_equal(result.field, SMMUINV_FIELD_LEAF);
+	assert_int_equal(result.field, SMMUINV_FIELD_SUBSTREAMID);
 }
 
 /* A SubstreamID out of range stays dropped when the stream is looked up. */
@@ -828,6 +839,440 @@ static void bad_arguments_are_refused(void **state)
 	assert_int_equal(smmuinv_batch_count(b->batch), 0);
 }
 
+/* A batch with a plan, for a guest on a host. */
+static void planned_open(struct batch_fixture *b,
+			 const struct smmuinv_features *host,
+			 const struct smmuinv_features *guest,
+			 enum smmuinv_plan plan, uint32_t capacity)
+{
+	fixture_open_with(&b->f, host, guest, plan);
+	assert_int_equal(smmuinv_batch_new(b->f.vsmmu, capacity, &b->batch), 0);
+}
+
+static void planned_close(struct batch_fixture *b)
+{
+	smmuinv_batch_free(b->batch);
+	fixture_close(&b->f);
+}
+
+static void add_sync(struct smmuinv_batch *batch)
+{
+	assert_int_equal(smmuinv_batch_sync(batch), 0);
+}
+
+/* CFGI_CD, TLBI_NH_VA and ATC_INV by rank, that have nothing in common. */
+static struct smmuinv_command of_rank_on(uint64_t sid, unsigned int rank,
+					 uint32_t n)
+{
+	sid <<= 32;
+	switch (rank) {
+	case 0:
+		return raw(sid | n << 12 | SMMUINV_CMD_CFGI_CD, 1);
+	case 1:
+		return tlbi_va((uint64_t)n << 13);
+	default:
+		return raw(sid | SMMUINV_CMD_ATC_INV, (uint64_t)n << 13);
+	}
+}
+
+static struct smmuinv_command of_rank(unsigned int rank, uint32_t n)
+{
+	return of_rank_on(FIXTURE_VSID, rank, n);
+}
+
+static const enum smmuinv_plan plans[] = { SMMUINV_PLAN_FEWEST,
+					   SMMUINV_PLAN_AS_WRITTEN };
+
+#define PLANS (sizeof(plans) / sizeof(plans[0]))
+
+/* Two of each rank, with a sync behind each rank. */
+static void add_three_ranks(struct batch_fixture *b)
+{
+	uint32_t i;
+
+	for (i = 0; i < 6; i++) {
+		add(b->batch, of_rank(i / 2, i));
+		if (i % 2)
+			add_sync(b->batch);
+	}
+	smmuinv_mock_forget(b->f.mock);
+	b->f.call_count = 0;
+}
+
+static void assert_executed_of_ranks(struct batch_fixture *b, uint32_t upto)
+{
+	uint32_t i;
+
+	for (i = 0; i < upto; i++) {
+		struct smmuinv_command command = of_rank(i / 2, i);
+
+		assert_true(times_executed(&b->f, &command) > 0);
+	}
+}
+
+static void a_sync_keeps_the_order_of_ranks_and_nothing_else(void **state)
+{
+	struct batch_fixture b;
+	uint32_t p, i;
+
+	(void)state;
+	for (p = 0; p < PLANS; p++) {
+		planned_open(&b, &everything, &everything, plans[p], MANY);
+		add_three_ranks(&b);
+		assert_int_equal(flush(b.batch, 0).completed, 6);
+		assert_int_equal(b.f.call_count, 3);
+		for (i = 0; i < 6; i++) {
+			struct smmuinv_command command = of_rank(i / 2, i);
+
+			assert_int_equal(last_call_of(&b.f, &command), i / 2);
+		}
+		/* The other way round they go together. */
+		b.f.call_count = 0;
+		for (i = 0; i < 6; i++) {
+			add(b.batch, of_rank(2 - i / 2, i));
+			add_sync(b.batch);
+		}
+		assert_int_equal(flush(b.batch, 0).completed, 6);
+		assert_int_equal(b.f.call_count, 1);
+		/* And so they do without a sync. */
+		for (i = 0; i < 6; i++)
+			add(b.batch, of_rank(i / 2, i));
+		assert_int_equal(flush(b.batch, 0).ioctls, 1);
+		planned_close(&b);
+	}
+}
+
+static void a_sync_with_nothing_new_before_it_orders_nothing(void **state)
+{
+	struct batch_fixture b;
+	uint32_t p, i;
+
+	(void)state;
+	for (p = 0; p < PLANS; p++) {
+		planned_open(&b, &everything, &everything, plans[p], 2);
+		/* More of them than there is room for commands. */
+		for (i = 0; i < 9; i++)
+			add_sync(b.batch);
+		add(b.batch, of_rank(1, 0));
+		for (i = 0; i < 9; i++)
+			add_sync(b.batch);
+		add(b.batch, of_rank(2, 1));
+		for (i = 0; i < 9; i++)
+			add_sync(b.batch);
+		assert_int_equal(smmuinv_batch_count(b.batch), 2);
+		assert_int_equal(flush(b.batch, 0).ioctls, 2);
+		/* What is flushed or cleared orders nothing any more. */
+		add(b.batch, of_rank(1, 0));
+		add_sync(b.batch);
+		smmuinv_batch_clear(b.batch);
+		add(b.batch, of_rank(1, 0));
+		add(b.batch, of_rank(2, 1));
+		assert_int_equal(flush(b.batch, 0).ioctls, 1);
+		planned_close(&b);
+	}
+	assert_int_equal(smmuinv_batch_sync(NULL), -EINVAL);
+}
+
+/* The syncs are still there when what failed is tried again. */
+static void
+a_failure_in_any_call_of_three_leaves_the_order_as_it_was(void **state)
+{
+	const int errors[] = { -EFAULT, -EIO, -ENOENT, -EPROTO };
+	struct batch_fixture b;
+	uint32_t p, e, i;
+
+	(void)state;
+	for (p = 0; p < PLANS * 4; p++) {
+		struct smmuinv_mock_fault fault = { .size = sizeof(fault) };
+
+		e = p / PLANS;
+		planned_open(&b, &everything, &everything, plans[p % PLANS],
+			     MANY);
+		for (fault.pass = 0; fault.pass < 3; fault.pass++) {
+			struct smmuinv_result result;
+
+			/* A count that names no command. */
+			fault.error = errors[e] == -EPROTO ? 0 : errors[e];
+			fault.count = 7;
+			add_three_ranks(&b);
+			assert_int_equal(smmuinv_mock_inject(b.f.mock, &fault),
+					 0);
+			result = flush(b.batch, errors[e]);
+			assert_int_equal(result.completed, 2 * fault.pass);
+			assert_int_equal(result.fault_index, 2 * fault.pass);
+			assert_int_equal(result.ioctls, fault.pass + 1);
+			assert_executed_of_ranks(&b, result.completed);
+			result = flush(b.batch, 0);
+			assert_int_equal(result.ioctls, 3 - fault.pass);
+			assert_executed_of_ranks(&b, 6);
+			for (i = 1; i < 6; i++) {
+				struct smmuinv_command last =
+					of_rank((i - 1) / 2, i - 1);
+				struct smmuinv_command next = of_rank(i / 2, i);
+
+				assert_true(last_call_of(&b.f, &last) +
+						    !(i % 2) <=
+					    last_call_of(&b.f, &next));
+			}
+		}
+		planned_close(&b);
+	}
+}
+
+/* As everything, but with the 4K granule only. */
+static struct smmuinv_features only_4k(void)
+{
+	struct smmuinv_features features = everything;
+
+	features.idr[5] = 0x14;
+	return features;
+}
+
+/* Which one the plan has hidden, the guest's own order shows. */
+static void a_refusal_of_what_was_planned_is_accounted_for_exactly(void **state)
+{
+	const struct smmuinv_features guest = only_4k();
+	uint32_t bad, i;
+
+	(void)state;
+	for (bad = 0; bad < MANY; bad += bad < 12 ? 1 : 17) {
+		struct smmuinv_result result;
+		struct batch_fixture b;
+		uint32_t other;
+
+		planned_open(&b, &guest, &guest, SMMUINV_PLAN_FEWEST, MANY);
+		other = fixture_add_device(&b.f);
+		smmuinv_vsmmu_add_stream(b.f.vsmmu, other, 0x20);
+		fixture_lose_vdevice(&b.f, 0x20);
+		/* Downwards, so that the plan has it otherwise. */
+		for (i = 0; i < MANY; i++)
+			add(b.batch,
+			    i == bad ? cfgi_cd(0x20) :
+				       tlbi_va((uint64_t)(MANY - i) << 12));
+		result = flush(b.batch, -ENODEV);
+		assert_int_equal(result.completed, bad);
+		assert_int_equal(result.fault_index, bad);
+		assert_int_equal(result.fault_vsid, 0x20);
+		assert_int_equal(result.sent, bad);
+		for (i = 0; i < bad; i++) {
+			struct smmuinv_command command =
+				tlbi_va((uint64_t)(MANY - i) << 12);
+
+			assert_true(times_executed(&b.f, &command) > 0);
+		}
+		assert_int_equal(smmuinv_batch_count(b.batch), MANY - bad);
+		(void)smmuinv_vsmmu_remove_stream(b.f.vsmmu, 0x20);
+		result = flush(b.batch, 0);
+		assert_int_equal(result.completed, MANY - bad);
+		/* What is in a row is a range or two again. */
+		assert_true(result.host_commands <= 2);
+		planned_close(&b);
+	}
+}
+
+static void a_refusal_that_nothing_written_meets_is_none(void **state)
+{
+	const struct smmuinv_features guest = only_4k();
+	const struct smmuinv_command *range;
+	struct smmuinv_command refused;
+	struct smmuinv_result result;
+	struct batch_fixture b;
+	uint32_t i;
+
+	(void)state;
+	planned_open(&b, &guest, &guest, SMMUINV_PLAN_FEWEST, MANY);
+	for (i = 0; i < 8; i++)
+		add(b.batch, tlbi_va((uint64_t)i << 12));
+	assert_int_equal(flush(b.batch, 0).host_commands, 1);
+	assert_int_equal(smmuinv_mock_executed(b.f.mock, &range), 1);
+	refused = *range;
+	b.f.refused = &refused;
+	smmuinv_mock_forget(b.f.mock);
+	for (i = 0; i < 8; i++)
+		add(b.batch, tlbi_va((uint64_t)i << 12));
+	result = flush(b.batch, 0);
+	assert_int_equal(result.completed, 8);
+	assert_int_equal(result.fault_index, SMMUINV_INDEX_NONE);
+	assert_int_equal(result.host_error, -EIO);
+	assert_int_equal(smmuinv_mock_executed(b.f.mock, NULL), 8);
+	planned_close(&b);
+}
+
+static void a_whole_array_is_planned_batch_by_batch(void **state)
+{
+	enum { COUNT = 3 * MANY + 7 };
+	const struct smmuinv_features guest = only_4k();
+	struct smmuinv_result result = { .size = sizeof(result) };
+	struct smmuinv_command commands[COUNT];
+	struct batch_fixture b;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT; i++)
+		commands[i] = tlbi_va((uint64_t)i << 12);
+	planned_open(&b, &guest, &guest, SMMUINV_PLAN_FEWEST, MANY);
+	assert_int_equal(
+		smmuinv_batch_submit(b.batch, commands, COUNT, &result), 0);
+	assert_int_equal(result.completed, COUNT);
+	assert_int_equal(result.sent, COUNT);
+	assert_int_equal(result.ioctls, 4);
+	assert_int_equal(result.host_commands, 4);
+	/* And so it is up to a command that is not for the host. */
+	commands[MANY + 3] = cmd_sync();
+	assert_int_equal(
+		smmuinv_batch_submit(b.batch, commands, COUNT, &result), 1);
+	assert_int_equal(result.completed, MANY + 3);
+	assert_int_equal(result.host_commands, 2);
+	planned_close(&b);
+}
+
+static void
+a_plan_completes_what_stands_before_the_first_thing_undone(void **state)
+{
+	const struct smmuinv_features guest = only_4k();
+	struct smmuinv_mock_fault fault = {
+		.size = sizeof(fault),
+		.pass = 1,
+		.error = -EFAULT,
+	};
+	struct smmuinv_result result;
+	struct batch_fixture b;
+
+	(void)state;
+	planned_open(&b, &guest, &guest, SMMUINV_PLAN_FEWEST, MANY);
+	/* The pages are one range, and the ATC_INV a call of its own. */
+	add(b.batch, tlbi_va(0x1000));
+	add(b.batch, tlbi_va(0x2000));
+	add_sync(b.batch);
+	add(b.batch, of_rank(2, 7));
+	add(b.batch, tlbi_va(0x3000));
+	assert_int_equal(smmuinv_mock_inject(b.f.mock, &fault), 0);
+	result = flush(b.batch, -EFAULT);
+	assert_int_equal(result.completed, 2);
+	assert_int_equal(result.host_commands, 2);
+	assert_int_equal(smmuinv_batch_count(b.batch), 2);
+	/* Of the first that is undone, all that follows is tried again. */
+	result = flush(b.batch, 0);
+	assert_int_equal(result.completed, 2);
+	assert_int_equal(result.host_commands, 2);
+	planned_close(&b);
+}
+
+/* What the calls have in them from here on: each rank, and how often. */
+static void assert_calls(const struct fixture *f, const char *ranks)
+{
+	static const uint8_t opcodes[] = { SMMUINV_CMD_CFGI_CD,
+					   SMMUINV_CMD_TLBI_NH_VA,
+					   SMMUINV_CMD_ATC_INV };
+	uint32_t i;
+
+	assert_int_equal(f->call_count, strlen(ranks));
+	for (i = 0; i < f->call_count; i++) {
+		assert_int_equal(f->calls[i].count, 2);
+		assert_int_equal(
+			smmuinv_command_opcode(&f->calls[i].commands[0]),
+			opcodes[ranks[i] - '0']);
+	}
+}
+
+static void
+with_the_erratum_each_rank_is_done_twice_before_the_next(void **state)
+{
+	/* Whichever of the five calls fails, its rank is not complete. */
+	static const char *const again[] = { "00112", "00112", "112", "112",
+					     "2" };
+	struct batch_fixture *b = *state;
+	uint32_t p, i;
+
+	for (p = 0; p < PLANS; p++) {
+		struct smmuinv_mock_fault fault = {
+			.size = sizeof(fault),
+			.error = -EFAULT,
+		};
+		struct smmuinv_batch *batch;
+		struct smmuinv_vsmmu *vsmmu;
+
+		open_with_repeat(b, 0, SMMUINV_REPEAT_ALWAYS, plans[p], &vsmmu,
+				 &batch);
+		for (fault.pass = 0; fault.pass < 5; fault.pass++) {
+			struct smmuinv_result result;
+
+			for (i = 0; i < 6; i++) {
+				add(batch, of_rank_on(0x20, i / 2, i));
+				add_sync(batch);
+			}
+			assert_int_equal(smmuinv_mock_inject(b->f.mock, &fault),
+					 0);
+			result = flush(batch, -EFAULT);
+			assert_int_equal(result.completed, fault.pass / 2 * 2);
+			b->f.call_count = 0;
+			assert_int_equal(flush(batch, 0).completed,
+					 6 - result.completed);
+			assert_calls(&b->f, again[fault.pass]);
+		}
+		smmuinv_batch_free(batch);
+		smmuinv_vsmmu_free(vsmmu);
+	}
+}
+
+/* (NUM + 1) << SCALE pages of 4K from @va on, of ASID 5, leaves only. */
+static struct smmuinv_command range(uint64_t va, uint64_t num, uint64_t scale)
+{
+	return raw(UINT64_C(5) << 48 | scale << 20 | num << 12 |
+			   SMMUINV_CMD_TLBI_NH_VA,
+		   va | SMMUINV_TG_4K << 10 | 1);
+}
+
+static void
+ranges_on_a_host_without_become_pages_in_the_calls_they_need(void **state)
+{
+	enum { CAPACITY = 8, PAGES_MAX = 512 };
+	struct smmuinv_features host = everything;
+	uint32_t p, i;
+
+	(void)state;
+	host.idr[3] = 0;
+	for (p = 0; p < PLANS; p++) {
+		struct smmuinv_result result;
+		struct batch_fixture b;
+
+		planned_open(&b, &host, &everything, plans[p], CAPACITY);
+		add(b.batch, range(0x100000, 9, 0));
+		add(b.batch, tlbi_va(0x200000));
+		result = flush(b.batch, 0);
+		assert_int_equal(result.host_commands, 11);
+		assert_int_equal(result.ioctls, 1);
+		for (i = 0; i < 10; i++) {
+			struct smmuinv_command page =
+				tlbi_va(0x100000 + ((uint64_t)i << 12));
+
+			assert_int_equal(times_executed(&b.f, &page), 1);
+		}
+		/* As many pages as are allowed, in each of them. */
+		for (i = 0; i < CAPACITY; i++)
+			add(b.batch, range((uint64_t)i << 32, 15, 5));
+		result = flush(b.batch, 0);
+		assert_int_equal(result.completed, CAPACITY);
+		if (plans[p] == SMMUINV_PLAN_AS_WRITTEN) {
+			assert_int_equal(result.host_commands,
+					 CAPACITY * PAGES_MAX);
+			assert_int_equal(result.ioctls, CAPACITY);
+		} else {
+			assert_int_equal(result.host_commands, 1);
+		}
+		/* One more, and everything goes. */
+		smmuinv_mock_forget(b.f.mock);
+		add(b.batch, range(0, 16, 5));
+		result = flush(b.batch, 0);
+		assert_int_equal(result.host_commands, 1);
+		assert_int_equal(
+			smmuinv_command_opcode(
+				&b.f.calls[b.f.call_count - 1].commands[0]),
+			SMMUINV_CMD_TLBI_NH_ALL);
+		planned_close(&b);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -865,6 +1310,21 @@ int main(void)
 		TEST(a_failure_in_a_later_chunk_counts_from_the_first_command),
 		TEST(what_the_host_cannot_express_is_an_errno),
 		cmocka_unit_test(a_dropped_substream_is_not_sent_by_a_retry),
+		cmocka_unit_test(
+			a_sync_keeps_the_order_of_ranks_and_nothing_else),
+		cmocka_unit_test(
+			a_sync_with_nothing_new_before_it_orders_nothing),
+		cmocka_unit_test(
+			a_failure_in_any_call_of_three_leaves_the_order_as_it_was),
+		cmocka_unit_test(
+			a_refusal_of_what_was_planned_is_accounted_for_exactly),
+		cmocka_unit_test(a_refusal_that_nothing_written_meets_is_none),
+		cmocka_unit_test(a_whole_array_is_planned_batch_by_batch),
+		cmocka_unit_test(
+			a_plan_completes_what_stands_before_the_first_thing_undone),
+		TEST(with_the_erratum_each_rank_is_done_twice_before_the_next),
+		cmocka_unit_test(
+			ranges_on_a_host_without_become_pages_in_the_calls_they_need),
 		TEST(an_array_wants_an_empty_batch),
 		TEST(capacities_are_bounded_by_what_the_kernel_takes),
 		TEST(bad_arguments_are_refused),

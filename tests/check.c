@@ -1570,7 +1570,13 @@ struct pair {
 	struct smmuinv_features guest;
 	struct smmuinv_features host;
 	uint32_t flags;
+	struct check_table table; /* of the three */
 };
+
+static void compile(struct pair *p)
+{
+	smmuinv__check_compile(&p->table, &p->guest, &p->host, p->flags);
+}
 
 static struct pair random_pair(void)
 {
@@ -1580,6 +1586,7 @@ static struct pair random_pair(void)
 	};
 
 	p.guest = test_features_random_guest(&p.host);
+	compile(&p);
 	return p;
 }
 
@@ -1610,6 +1617,54 @@ static void assert_forwarded_well(const struct smmuinv_command *c,
 	assert_int_equal(found->field, SMMUINV_FIELD_OPCODE);
 }
 
+static uint32_t rank_bit(const struct smmuinv_command *c)
+{
+	bool leaf = smmuinv_command_get(c, SMMUINV_FIELD_LEAF);
+
+	switch (smmuinv_command_opcode(c)) {
+	case SMMUINV_CMD_CFGI_CD:
+		return leaf ? RANK_BIT(COMMAND_RANK_CD) :
+			      RANK_BIT(COMMAND_RANK_CD_TABLE);
+	case SMMUINV_CMD_CFGI_CD_ALL:
+		return RANK_BIT(COMMAND_RANK_CD_TABLE);
+	case SMMUINV_CMD_ATC_INV:
+		return RANK_BIT(COMMAND_RANK_ATC);
+	case SMMUINV_CMD_TLBI_NH_VA:
+	case SMMUINV_CMD_TLBI_NH_VAA:
+		return leaf ? RANK_BIT(COMMAND_RANK_LEAF) :
+			      RANK_BIT(COMMAND_RANK_TABLE);
+	default:
+		return RANK_BIT(COMMAND_RANK_TABLE);
+	}
+}
+
+/* What is seen at a glance is what the rules say: 1 if the command was. */
+static uint32_t glance(const struct check_table *table,
+		       const struct smmuinv_command *c)
+{
+	struct smmuinv_command to;
+	struct check_found run;
+	uint32_t kinds = 0;
+	int verdict = smmuinv__check_run(table, c, &run);
+	uint32_t n = smmuinv__check_forward(table, c, 1, &to, &kinds);
+
+	if (smmuinv__check_is_sync(table, c) &&
+	    (verdict != SMMUINV_VMM ||
+	     smmuinv_command_opcode(c) != SMMUINV_CMD_SYNC))
+		fail_msg("%s is no CMD_SYNC", test_text(c));
+	if (!n) {
+		assert_int_equal(kinds, 0);
+		assert_true(test_command_equal(&to, c));
+		return 0;
+	}
+	if (verdict != SMMUINV_FORWARD ||
+	    !test_command_equal(&to, &run.command))
+		fail_msg("%s becomes %s and not %s", test_text(c),
+			 test_text(&to), test_text(&run.command));
+	assert_int_equal(kinds, rank_bit(c));
+	return n;
+}
+
 /* One command against the oracle, and if it is forwarded, all properties. */
 static int judge(const struct smmuinv_command *c, const struct pair *p)
 {
@@ -1625,6 +1680,7 @@ static int judge(const struct smmuinv_command *c, const struct pair *p)
 	    !test_command_equal(&found.command, &expected))
 		fail_msg("%s becomes %s and not %s", test_text(c),
 			 test_text(&found.command), test_text(&expected));
+	glance(&p->table, c);
 	if (r == SMMUINV_FORWARD)
 		assert_forwarded_well(c, p, &found);
 	if (r == SMMUINV_VMM)
@@ -1681,6 +1737,7 @@ static void random_commands_for_any_two_smmus_are_judged_so_too(void **state)
 
 		spec_feature_set(&p.guest, SMMUINV_FEATURE_D128,
 				 test_chance(30));
+		compile(&p);
 		for (j = 0; j < PER_PAIR; j++) {
 			struct smmuinv_command c = oracle_random_command();
 
@@ -1750,6 +1807,7 @@ every_one_bit_neighbour_of_a_valid_command_is_judged_so_too(void **state)
 			.flags = i & 2 ? SMMUINV_CHECK_STRICT : 0,
 		};
 
+		compile(&p);
 		judge_neighbours(&p);
 	}
 	for (i = 0; i < test_iterations(60); i++) {
@@ -1762,18 +1820,23 @@ every_one_bit_neighbour_of_a_valid_command_is_judged_so_too(void **state)
 static void any_16_bytes_are_judged(void **state)
 {
 	size_t i;
+	size_t j;
 
 	(void)state;
-	for (i = 0; i < test_iterations(200000); i++) {
-		struct smmuinv_command c =
-			test_command(test_random(), test_random());
+	for (i = 0; i < ARRAY_SIZE(both); i++) {
 		struct pair p = {
 			.guest = test_features_full(),
 			.host = test_features_full(),
-			.flags = test_chance(50) ? SMMUINV_CHECK_STRICT : 0,
+			.flags = both[i],
 		};
 
-		judge(&c, &p);
+		compile(&p);
+		for (j = 0; j < test_iterations(100000); j++) {
+			struct smmuinv_command c =
+				test_command(test_random(), test_random());
+
+			judge(&c, &p);
+		}
 	}
 }
 
@@ -1827,6 +1890,133 @@ static void compiled_rules_judge_as_smmuinv_check_does(void **state)
 						       &found.command));
 			assert_int_equal(run.rule, found.rule);
 			assert_int_equal(run.field, found.field);
+		}
+	}
+}
+
+/* What Linux and other guests send all the time needs no closer look. */
+static void what_guests_send_most_is_forwarded_at_a_glance(void **state)
+{
+	static const struct {
+		uint64_t dw0;
+		uint64_t dw1;
+	} common[] = {
+		{ 0x0000000100000005, 1 },
+		{ 0x0000000100003005, 0 },
+		{ 0x0000000100000006, 0 },
+		{ 0x0000000000000010, 0 },
+		{ 0x0005000000000011, 0 },
+		{ 0x0005000000000012, 0xffff000000001001 },
+		{ 0x0005000000000012, 0x0000ffff00010000 },
+		{ 0x000500000001f012, 0x0000ffff00010401 },
+		{ 0x0005000000508012, 0x0000ffff00010701 },
+		{ 0x0000000000501013, 0x0000000000010c00 },
+		{ 0x0000000000000013, 0x0000000000000001 },
+		{ 0x0000000000000030, 0 },
+		{ 0x0000000100000040, 0x00007fff00000009 },
+	};
+	size_t f, i;
+
+	(void)state;
+	for (f = 0; f < ARRAY_SIZE(both); f++) {
+		struct pair p = {
+			.guest = test_features_full(),
+			.host = test_features_full(),
+			.flags = both[f],
+		};
+
+		compile(&p);
+		for (i = 0; i < ARRAY_SIZE(common); i++) {
+			struct smmuinv_command c =
+				test_command(common[i].dw0, common[i].dw1);
+
+			if (!glance(&p.table, &c))
+				fail_msg("%s is looked at", test_text(&c));
+		}
+	}
+}
+
+#define ROW_MAX 64
+
+/* Rows of commands: it stops exactly where the first needs a closer look. */
+static uint32_t glance_at_row(const struct check_table *table)
+{
+	const struct smmuinv_command untouched = test_command(~0ull, ~0ull);
+	uint32_t n = (uint32_t)test_random_below(ROW_MAX + 1);
+	struct smmuinv_command from[ROW_MAX + 1];
+	struct smmuinv_command to[ROW_MAX + 2];
+	uint32_t expected_kinds = test_chance(20) ? 8 : 0;
+	uint32_t kinds = expected_kinds;
+	struct check_found run;
+	uint32_t i;
+
+	for (i = 0; i < ROW_MAX + 2; i++)
+		to[i] = untouched;
+	for (i = 0; i < n; i++)
+		from[i] = test_chance(90) ? test_command(SMMUINV_CMD_TLBI_NH_VA,
+							 test_random() << 12) :
+					    oracle_random_command();
+	n = smmuinv__check_forward(table, from, n, to, &kinds);
+	for (i = 0; i < n; i++) {
+		assert_int_equal(glance(table, &from[i]), 1);
+		smmuinv__check_run(table, &from[i], &run);
+		assert_true(test_command_equal(&to[i], &run.command));
+		expected_kinds |= rank_bit(&from[i]);
+	}
+	assert_int_equal(kinds, expected_kinds);
+	assert_true(test_command_equal(&to[n + 1], &untouched));
+	return n;
+}
+
+static void
+a_row_is_forwarded_up_to_the_first_that_needs_a_closer_look(void **state)
+{
+	size_t forwarded = 0;
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < test_iterations(1000000) / PER_PAIR + 1; i++) {
+		struct pair p = random_pair();
+
+		/* Registers that no SMMU could have, too. */
+		if (test_chance(10)) {
+			for (j = 0; j < 6; j++) {
+				p.guest.idr[j] = (uint32_t)test_random();
+				p.host.idr[j] = (uint32_t)test_random();
+			}
+			compile(&p);
+		}
+		for (j = 0; j < PER_PAIR / 20; j++)
+			forwarded += glance_at_row(&p.table);
+	}
+	assert_true(forwarded > test_iterations(1000000) / 10);
+}
+
+static void a_row_ends_at_each_of_its_places_or_not_at_all(void **state)
+{
+	const struct smmuinv_command plain =
+		test_command(SMMUINV_CMD_TLBI_NH_VA, 0x1000);
+	const struct smmuinv_command odd = test_command(SMMUINV_CMD_SYNC, 0);
+	struct pair p = { .guest = test_features_full(),
+			  .host = test_features_full() };
+	struct smmuinv_command from[ROW_MAX];
+	struct smmuinv_command to[ROW_MAX + 1];
+	uint32_t n, bad, i;
+
+	(void)state;
+	compile(&p);
+	for (n = 0; n <= ROW_MAX; n++) {
+		for (bad = 0; bad <= n; bad++) {
+			uint32_t kinds = 0;
+
+			for (i = 0; i < n; i++)
+				from[i] = i == bad ? odd : plain;
+			assert_int_equal(smmuinv__check_forward(&p.table, from,
+								n, to, &kinds),
+					 bad);
+			assert_int_equal(kinds, bad ? rank_bit(&plain) : 0);
+			if (bad < n)
+				assert_true(test_command_equal(&to[bad], &odd));
 		}
 	}
 }
@@ -1930,6 +2120,9 @@ int main(void)
 		T(any_16_bytes_are_judged),
 		T(any_registers_are_taken_without_harm),
 		T(compiled_rules_judge_as_smmuinv_check_does),
+		T(what_guests_send_most_is_forwarded_at_a_glance),
+		T(a_row_is_forwarded_up_to_the_first_that_needs_a_closer_look),
+		T(a_row_ends_at_each_of_its_places_or_not_at_all),
 #undef T
 	};
 

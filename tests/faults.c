@@ -198,8 +198,10 @@ static void open_on(struct fixture *f, enum smmuinv_mock_kernel kernel,
 		.guest = everything,
 		.host = everything,
 		.repeat = repeat,
+		.plan = SMMUINV_PLAN_AS_WRITTEN,
 	};
 
+	*f = (struct fixture){ 0 };
 	assert_int_equal(smmuinv_mock_new(&mock, &f->mock), 0);
 	assert_int_equal(smmuinv_mock_backend(f->mock, &f->backend), 0);
 	assert_int_equal(smmuinv_mock_add_viommu(f->mock, &f->viommu), 0);
@@ -475,6 +477,304 @@ static void no_sync_completes_before_everything_is_executed(void **state)
 	announce("a queue with a SYNC, every kernel", before);
 }
 
+/*
+ * Windows that are planned, by a text. P: the next page, Q: a page elsewhere,
+ * R: a range of five, D: the first page again, C: CFGI_CD, A: ATC_INV of the
+ * next page, S: CMD_SYNC.
+ */
+static const char *const windows[] = {
+	"PPPPPP",        "QQQQ",        "PDQDPD",       "RPRQR",
+	"CPPSPPSAAAA",   "AASPPSCCS",   "CSPSASCSPSAS", "PSPSPASPASS",
+	"DAQASDCSPDRSA", "SPRSRPSAASA",
+};
+
+/* The modelled caches have an entry for each letter, which it removes. */
+static struct smmuinv_cache_entry entry_of(char letter, uint32_t n)
+{
+	struct smmuinv_cache_entry entry = {
+		.size = sizeof(entry),
+		.kind = SMMUINV_CACHED_LEAF,
+		.tg = SMMUINV_TG_4K,
+		.level = 3,
+		.asid = 5,
+		.address = (uint64_t)n << 12,
+		.length = 4096,
+		.sid = FIXTURE_VSID,
+		.ssid = n,
+	};
+
+	switch (letter) {
+	case 'Q':
+		entry.address <<= 12;
+		break;
+	case 'R':
+		entry.address += 4 << 12;
+		break;
+	case 'D':
+		entry.address = 0;
+		break;
+	case 'A':
+		entry.kind = SMMUINV_CACHED_ATC;
+		break;
+	case 'C':
+	case 'S':
+		entry.kind = SMMUINV_CACHED_CD;
+		break;
+	default:
+		break;
+	}
+	return entry;
+}
+
+static struct smmuinv_command command_of(char letter, uint32_t n)
+{
+	const uint64_t sid = (uint64_t)FIXTURE_VSID << 32;
+	uint64_t va = entry_of(letter, n).address;
+
+	switch (letter) {
+	case 'R':
+		return raw(UINT64_C(5) << 48 | 4 << 12 | SMMUINV_CMD_TLBI_NH_VA,
+			   (uint64_t)n << 12 | SMMUINV_TG_4K << 10 | 1);
+	case 'A':
+		return raw(sid | SMMUINV_CMD_ATC_INV, va);
+	case 'C':
+		return raw(sid | (uint64_t)n << 12 | SMMUINV_CMD_CFGI_CD, 1);
+	case 'S':
+		return raw((uint64_t)n << 32 | 1 << 12 | SMMUINV_CMD_SYNC,
+			   0x1000);
+	default:
+		return tlbi_va(va);
+	}
+}
+
+/* A window, and the machine that it is executed on. */
+struct window {
+	struct fixture f;
+	struct smmuinv_caches *caches;
+	struct smmuinv_batch *batch;
+	struct smmuinv_queue *queue;
+	const char *text;
+	uint32_t length; /* letters */
+	uint32_t signaled;
+};
+
+static void assert_gone(const struct window *w, uint32_t upto)
+{
+	uint32_t i;
+
+	for (i = 0; i < upto; i++) {
+		if (w->text[i] != 'S' && smmuinv_caches_has(w->caches, i))
+			fail_msg("%s: %u is not done", w->text, i);
+	}
+}
+
+static int on_window_sync(void *opaque, const struct smmuinv_sync *sync)
+{
+	struct window *w = opaque;
+
+	assert_gone(w, sync->msi_data);
+	assert_true(sync->msi_data >= w->signaled);
+	w->signaled = sync->msi_data + 1;
+	return 0;
+}
+
+static const struct smmuinv_queue_ops window_ops = {
+	.size = sizeof(window_ops),
+	.sync = on_window_sync,
+};
+
+static void window_open(struct window *w, const char *text, bool ril)
+{
+	struct smmuinv_mock_params mock = {
+		.size = sizeof(mock),
+		.host = everything,
+	};
+	struct smmuinv_vsmmu_params vsmmu = {
+		.size = sizeof(vsmmu),
+		.guest = everything,
+		.host = everything,
+	};
+	struct smmuinv_queue_params queue = {
+		.size = sizeof(queue),
+		.ops = &window_ops,
+		.opaque = w,
+	};
+	uint32_t i;
+
+	*w = (struct window){ .text = text, .length = (uint32_t)strlen(text) };
+	vsmmu.guest.idr[5] = 0x14; /* the 4K granule only */
+	if (!ril)
+		vsmmu.host.idr[3] = mock.host.idr[3] = 0;
+	assert_int_equal(smmuinv_caches_new(w->length, &w->caches), 0);
+	for (i = 0; i < w->length; i++) {
+		struct smmuinv_cache_entry entry = entry_of(text[i], i);
+
+		assert_int_equal(smmuinv_caches_insert(w->caches, &entry), i);
+	}
+	mock.caches = w->caches;
+	assert_int_equal(smmuinv_mock_new(&mock, &w->f.mock), 0);
+	assert_int_equal(smmuinv_mock_backend(w->f.mock, &w->f.backend), 0);
+	assert_int_equal(smmuinv_mock_add_viommu(w->f.mock, &w->f.viommu), 0);
+	vsmmu.backend = w->f.backend;
+	vsmmu.viommu_id = w->f.viommu;
+	assert_int_equal(smmuinv_vsmmu_new(&vsmmu, &w->f.vsmmu), 0);
+	assert_int_equal(smmuinv_vsmmu_add_stream(w->f.vsmmu,
+						  fixture_add_device(&w->f),
+						  FIXTURE_VSID),
+			 0);
+	assert_int_equal(smmuinv_batch_new(w->f.vsmmu, 16, &w->batch), 0);
+	assert_int_equal(smmuinv_queue_new(w->f.vsmmu, &queue, &w->queue), 0);
+}
+
+static void window_close(struct window *w)
+{
+	smmuinv_queue_free(w->queue);
+	smmuinv_batch_free(w->batch);
+	fixture_close(&w->f);
+	smmuinv_caches_free(w->caches);
+}
+
+/* The window had fewer calls than would have let the fault happen. */
+static void drain(struct window *w)
+{
+	while (smmuinv_mock_faults_left(w->f.mock)) {
+		add(w->batch, 1);
+		(void)smmuinv_batch_flush(w->batch, NULL);
+		smmuinv_batch_clear(w->batch);
+	}
+}
+
+/* How many letters so many commands of the batch are, CMD_SYNCs among them. */
+static uint32_t letters_of(const struct window *w, uint32_t count)
+{
+	uint32_t n = 0;
+
+	while (count || w->text[n] == 'S')
+		count -= w->text[n++] != 'S';
+	return n;
+}
+
+static void planned_batch(struct window *w)
+{
+	uint32_t completed = 0;
+	uint32_t tries, i;
+
+	smmuinv_caches_refill(w->caches);
+	for (i = 0; i < w->length; i++) {
+		struct smmuinv_command command = command_of(w->text[i], i);
+
+		if (w->text[i] == 'S')
+			assert_int_equal(smmuinv_batch_sync(w->batch), 0);
+		else
+			assert_int_equal(
+				smmuinv_batch_add(w->batch, &command, NULL),
+				SMMUINV_FORWARD);
+	}
+	for (tries = 0; smmuinv_batch_count(w->batch); tries++) {
+		struct smmuinv_result result = { .size = sizeof(result) };
+		int rc = smmuinv_batch_flush(w->batch, &result);
+
+		completed += result.completed;
+		assert_gone(w, letters_of(w, completed));
+		assert_int_equal(rc == 0, !smmuinv_batch_count(w->batch));
+		assert_true(tries < 3);
+	}
+	assert_gone(w, w->length);
+	cases++;
+}
+
+static void planned_queue(struct window *w)
+{
+	struct smmuinv_command ring[16];
+	uint32_t cons = 0;
+	uint32_t tries, i;
+
+	smmuinv_caches_refill(w->caches);
+	w->signaled = 0;
+	for (i = 0; i < w->length; i++)
+		ring[i] = command_of(w->text[i], i);
+	/* The last one completes what a time-out may have left. */
+	ring[i] = command_of('S', i);
+	for (tries = 0; cons != w->length + 1; tries++) {
+		struct smmuinv_progress progress = { .size = sizeof(progress) };
+		struct smmuinv_ring r = {
+			.size = sizeof(r),
+			.base = ring,
+			.log2size = 4,
+			.prod = w->length + 1,
+			.cons = cons,
+		};
+
+		(void)smmuinv_queue_consume(w->queue, &r, &progress);
+		cons = progress.cons;
+		/* No CMD_SYNC was signaled that is not consumed. */
+		assert_true(w->signaled <= cons);
+		assert_true(tries < 3);
+	}
+	assert_int_equal(w->signaled, w->length + 1);
+	assert_gone(w, w->length);
+	cases++;
+}
+
+static void planned_fault(struct window *w, uint32_t pass, int error,
+			  uint32_t executed, uint32_t count)
+{
+	const struct smmuinv_mock_fault fault = {
+		.size = sizeof(fault),
+		.pass = pass,
+		.error = error,
+		.executed = executed,
+		.count = count,
+	};
+
+	/* A call that may be said to have done all is the one lie left out. */
+	if (!error && count && count <= w->length * 5)
+		return;
+	assert_int_equal(smmuinv_mock_inject(w->f.mock, &fault), 0);
+	planned_batch(w);
+	drain(w);
+	assert_int_equal(smmuinv_mock_inject(w->f.mock, &fault), 0);
+	planned_queue(w);
+	drain(w);
+}
+
+static void every_planned_count(struct window *w, uint32_t pass, int error,
+				uint32_t executed)
+{
+	uint32_t count;
+
+	for (count = 0; count <= w->length + 1; count++)
+		planned_fault(w, pass, error, executed, count);
+	planned_fault(w, pass, error, executed, UINT32_MAX - 1);
+	if (error)
+		planned_fault(w, pass, error, executed,
+			      SMMUINV_MOCK_COUNT_AS_GIVEN);
+}
+
+static void whatever_fails_of_a_plan_nothing_undone_is_complete(void **state)
+{
+	uint64_t before = cases;
+	uint32_t i, e, pass, executed;
+
+	(void)state;
+	make_commands();
+	for (i = 0; i < 2 * ARRAY_SIZE(windows); i++) {
+		struct window w;
+
+		window_open(&w, windows[i / 2], i % 2);
+		for (pass = 0; pass < 3; pass++) {
+			for (e = 0; e < ARRAY_SIZE(errors); e++) {
+				for (executed = 0; executed <= w.length;
+				     executed += length_step())
+					every_planned_count(&w, pass, errors[e],
+							    executed);
+			}
+		}
+		window_close(&w);
+	}
+	announce("planned windows, every call", before);
+}
+
 static int print_total(void **state)
 {
 	(void)state;
@@ -499,6 +799,8 @@ int main(void)
 		TEST(a_device_that_vanishes_hides_nothing_on_any_kernel),
 		TEST(with_the_erratum_nothing_is_complete_after_one_round),
 		TEST(no_sync_completes_before_everything_is_executed),
+		cmocka_unit_test(
+			whatever_fails_of_a_plan_nothing_undone_is_complete),
 	};
 
 	return cmocka_run_group_tests_name("faults", tests, NULL, print_total);

@@ -1016,10 +1016,9 @@ a_guest_with_a_flag_that_the_host_lacks_is_refused_by_name(void **state)
 {
 	static const enum smmuinv_feature flags[] = {
 		SMMUINV_FEATURE_ATS,     SMMUINV_FEATURE_ASID16,
-		SMMUINV_FEATURE_CD2L,    SMMUINV_FEATURE_RIL,
-		SMMUINV_FEATURE_GRAN4K,  SMMUINV_FEATURE_GRAN16K,
-		SMMUINV_FEATURE_GRAN64K, SMMUINV_FEATURE_DS,
-		SMMUINV_FEATURE_D128,
+		SMMUINV_FEATURE_CD2L,    SMMUINV_FEATURE_GRAN4K,
+		SMMUINV_FEATURE_GRAN16K, SMMUINV_FEATURE_GRAN64K,
+		SMMUINV_FEATURE_DS,      SMMUINV_FEATURE_D128,
 	};
 	size_t i;
 
@@ -1029,6 +1028,29 @@ a_guest_with_a_flag_that_the_host_lacks_is_refused_by_name(void **state)
 		accept_below(flags[i], 0, 1);
 		accept_below(flags[i], 0, 0);
 	}
+}
+
+/* After a migration: ranges become pages. A new guest is not shown them. */
+static void
+a_guest_with_ranges_is_carried_by_a_host_without_but_not_offered(void **state)
+{
+	struct smmuinv_offer offer = wish(SMMUINV_FEATURE_RIL, SMMUINV_ON);
+	struct smmuinv_features host = rich_host();
+	enum smmuinv_feature lacking = SMMUINV_FEATURE_COUNT;
+	struct smmuinv_features guest;
+
+	(void)state;
+	accept_below(SMMUINV_FEATURE_RIL, 1, 0);
+	accept_below(SMMUINV_FEATURE_RIL, 0, 1);
+	accept_below(SMMUINV_FEATURE_RIL, 0, 0);
+	spec_feature_set(&host, SMMUINV_FEATURE_RIL, 0);
+	assert_int_equal(
+		smmuinv_features_offer(&guest, &host, &offer, &lacking),
+		-EOPNOTSUPP);
+	assert_int_equal(lacking, SMMUINV_FEATURE_RIL);
+	assert_int_equal(
+		smmuinv_features_offer(&guest, &host, &no_wishes, NULL), 0);
+	assert_int_equal(spec_feature_get(&guest, SMMUINV_FEATURE_RIL), 0);
 }
 
 static void compare_all_values(enum smmuinv_feature feature)
@@ -1261,6 +1283,7 @@ int main(void)
 		T(physical_addresses_of_52_bits_need_64k_or_ds),
 		T(the_same_offer_to_the_same_host_is_the_same),
 		T(a_guest_with_a_flag_that_the_host_lacks_is_refused_by_name),
+		T(a_guest_with_ranges_is_carried_by_a_host_without_but_not_offered),
 		T(a_guest_with_a_number_above_the_hosts_is_refused_by_name),
 		T(a_guest_with_tables_of_the_other_endianness_is_refused),
 		T(a_guest_that_may_end_faults_quietly_needs_a_host_that_does),

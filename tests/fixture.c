@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <endian.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "../lib/backend.h"
 
 const struct smmuinv_features everything = {
 	{
@@ -26,20 +29,100 @@ const struct smmuinv_features everything = {
 	}
 };
 
-void fixture_open(struct fixture *f, const struct smmuinv_features *features)
+static int host_device_info(void *context, uint32_t dev_id,
+			    struct smmuinv_device_info *info)
+{
+	const struct fixture *f = context;
+
+	return smmuinv_backend_device_info(f->behind, dev_id, info);
+}
+
+static int host_vdevice_alloc(void *context, uint32_t viommu_id,
+			      uint32_t dev_id, uint64_t virt_id,
+			      uint32_t *vdevice_id)
+{
+	const struct fixture *f = context;
+
+	return smmuinv__backend_vdevice_alloc(f->behind, viommu_id, dev_id,
+					      (uint32_t)virt_id, vdevice_id);
+}
+
+static int host_destroy(void *context, uint32_t id)
+{
+	const struct fixture *f = context;
+
+	return smmuinv__backend_destroy(f->behind, id);
+}
+
+static void note_call(struct fixture *f, const struct smmuinv_command *commands,
+		      uint32_t count)
+{
+	const uint32_t room = sizeof(f->calls[0].commands) / sizeof(*commands);
+	struct fixture_call *call;
+
+	if (f->call_count++ >= FIXTURE_CALLS)
+		return;
+	call = &f->calls[f->call_count - 1];
+	call->count = count < room ? count : room;
+	memcpy(call->commands, commands, call->count * sizeof(*commands));
+}
+
+/* As the kernel does: what it has converted is counted, and not yet sent. */
+static bool refuses(const struct fixture *f,
+		    const struct smmuinv_command *commands, uint32_t *count)
+{
+	uint32_t i;
+
+	for (i = 0; f->refused && i < *count; i++) {
+		if (memcmp(&commands[i], f->refused, sizeof(*commands)))
+			continue;
+		*count = i;
+		return true;
+	}
+	return false;
+}
+
+static int host_invalidate(void *context, uint32_t viommu_id,
+			   const struct smmuinv_command *commands,
+			   uint32_t *count)
+{
+	struct fixture *f = context;
+
+	note_call(f, commands, *count);
+	if (refuses(f, commands, count))
+		return -EIO;
+	return smmuinv__backend_invalidate(f->behind, viommu_id, commands,
+					   count);
+}
+
+static const struct smmuinv_backend_ops host_ops = {
+	.size = sizeof(host_ops),
+	.device_info = host_device_info,
+	.vdevice_alloc = host_vdevice_alloc,
+	.destroy = host_destroy,
+	.invalidate = host_invalidate,
+};
+
+void fixture_open_with(struct fixture *f, const struct smmuinv_features *host,
+		       const struct smmuinv_features *guest,
+		       enum smmuinv_plan plan)
 {
 	struct smmuinv_mock_params mock = {
 		.size = sizeof(mock),
-		.host = *features,
+		.host = *host,
 	};
 	struct smmuinv_vsmmu_params vsmmu = {
 		.size = sizeof(vsmmu),
-		.guest = *features,
-		.host = *features,
+		.guest = *guest,
+		.host = *host,
+		.plan = plan,
 	};
 
 	assert_int_equal(smmuinv_mock_new(&mock, &f->mock), 0);
-	assert_int_equal(smmuinv_mock_backend(f->mock, &f->backend), 0);
+	assert_int_equal(smmuinv_mock_backend(f->mock, &f->behind), 0);
+	assert_int_equal(smmuinv_backend_new(&host_ops, f, &f->backend), 0);
+	f->refused = NULL;
+	f->call_count = 0;
 	assert_int_equal(smmuinv_mock_add_viommu(f->mock, &f->viommu), 0);
 	vsmmu.backend = f->backend;
 	vsmmu.viommu_id = f->viommu;
@@ -51,11 +134,17 @@ void fixture_open(struct fixture *f, const struct smmuinv_features *features)
 			 0);
 }
 
+void fixture_open(struct fixture *f, const struct smmuinv_features *features)
+{
+	fixture_open_with(f, features, features, SMMUINV_PLAN_AS_WRITTEN);
+}
+
 void fixture_close(struct fixture *f)
 {
 	assert_int_equal(smmuinv_mock_faults_left(f->mock), 0);
 	smmuinv_vsmmu_free(f->vsmmu);
 	smmuinv_backend_free(f->backend);
+	smmuinv_backend_free(f->behind);
 	smmuinv_mock_free(f->mock);
 }
 
@@ -89,6 +178,24 @@ void fixture_lose_vdevice(struct fixture *f, uint32_t vsid)
 
 	assert_int_equal(smmuinv_streams_find(f->streams, vsid, &info), 0);
 	assert_int_equal(smmuinv_mock_destroy(f->mock, info.vdevice_id), 0);
+}
+
+int last_call_of(const struct fixture *f, const struct smmuinv_command *command)
+{
+	uint32_t i =
+		f->call_count < FIXTURE_CALLS ? f->call_count : FIXTURE_CALLS;
+	uint32_t k;
+
+	while (i--) {
+		const struct fixture_call *call = &f->calls[i];
+
+		for (k = 0; k < call->count; k++) {
+			if (!memcmp(&call->commands[k], command,
+				    sizeof(*command)))
+				return (int)i;
+		}
+	}
+	return -1;
 }
 
 struct smmuinv_command tlbi_va(uint64_t va)

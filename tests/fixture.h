@@ -14,17 +14,36 @@ extern const struct smmuinv_features everything;
 /* The vSID that fixture_open() gives its one device. */
 #define FIXTURE_VSID 0x10
 
+/* What the host was asked in one call, as far as there is room for it. */
+struct fixture_call {
+	uint32_t count;
+	struct smmuinv_command commands[32];
+};
+
+#define FIXTURE_CALLS 32
+
 struct fixture {
 	struct smmuinv_mock *mock;
+	struct smmuinv_backend *behind; /* the mock's */
 	struct smmuinv_backend *backend;
 	struct smmuinv_vsmmu *vsmmu;
 	struct smmuinv_streams *streams;
 	uint32_t viommu;
 	uint32_t device;
+	struct fixture_call calls[FIXTURE_CALLS];
+	uint32_t call_count; /* may be more than are kept */
+	/* The host refuses a call with it, and executes nothing of the call. */
+	const struct smmuinv_command *refused;
 };
 
-/* All of it, or the test fails. */
+/*
+ * All of it, or the test fails. What is asked for is what goes down
+ * (SMMUINV_PLAN_AS_WRITTEN), so that every command can be accounted for.
+ */
 void fixture_open(struct fixture *f, const struct smmuinv_features *features);
+void fixture_open_with(struct fixture *f, const struct smmuinv_features *host,
+		       const struct smmuinv_features *guest,
+		       enum smmuinv_plan plan);
 void fixture_close(struct fixture *f);
 
 /* cmocka's setup and teardown around a fixture with everything. */
@@ -35,6 +54,10 @@ uint32_t fixture_add_device(struct fixture *f);
 
 /* The vDEVICE of a vSID goes behind the library's back: the host then refuses. */
 void fixture_lose_vdevice(struct fixture *f, uint32_t vsid);
+
+/* The call, of those kept, that had the command in it last; -1 if none had. */
+int last_call_of(const struct fixture *f,
+		 const struct smmuinv_command *command);
 
 struct smmuinv_command tlbi_va(uint64_t va);
 struct smmuinv_command cfgi_cd(uint32_t vsid);

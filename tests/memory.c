@@ -218,6 +218,87 @@ static void without_a_lock_there_is_an_error_and_no_leak(void **state)
 	let_each_fail(&locks_left);
 }
 
+static int make_vsmmu(struct life *life)
+{
+	struct smmuinv_vsmmu_params params = {
+		.size = sizeof(params),
+		.backend = life->backend,
+		.viommu_id = life->viommu,
+		.guest = everything,
+		.host = everything,
+	};
+
+	return smmuinv_vsmmu_new(&params, &life->vsmmu);
+}
+
+static int make_batch(struct life *life)
+{
+	return smmuinv_batch_new(life->vsmmu, 8, &life->batch);
+}
+
+/* Let each allocation of @what fail; returns how many it makes. */
+static int allocations_of(struct life *life, int (*what)(struct life *life))
+{
+	int failed;
+
+	for (failed = 0;; failed++) {
+		int rc;
+
+		allocations_left = failed;
+		rc = what(life);
+		if (allocations_left >= 0)
+			break;
+		assert_int_equal(rc, -ENOMEM);
+	}
+	allocations_left = -1;
+	return failed;
+}
+
+/* The memory for granules and for plans is had before it is needed, or never.
+ */
+static void granules_and_plans_are_there_from_the_beginning(void **state)
+{
+	struct smmuinv_cd cd = {
+		.size = sizeof(cd),
+		.valid = true,
+		.asid = 5,
+		.walks = { true, true },
+		.tg = { SMMUINV_TG_4K, SMMUINV_TG_4K },
+	};
+	struct smmuinv_result result = { .size = sizeof(result) };
+	struct life life = { NULL };
+	uint64_t page;
+
+	(void)state;
+	assert_int_equal(begin(&life), 0);
+	/* Itself, the granules, the streams. */
+	assert_int_equal(allocations_of(&life, make_vsmmu), 3);
+	/* Itself, three arrays of its own and five of the plan. */
+	assert_int_equal(allocations_of(&life, make_batch), 9);
+	for (page = 0; page < 8; page++) {
+		const struct smmuinv_command command = tlbi_va(page << 12);
+
+		assert_int_equal(smmuinv_batch_add(life.batch, &command, NULL),
+				 SMMUINV_FORWARD);
+	}
+	/* The mock's record of what it executes has room already. */
+	assert_int_equal(smmuinv_batch_flush(life.batch, NULL), 0);
+	for (page = 0; page < 8; page++) {
+		const struct smmuinv_command command = tlbi_va(page << 12);
+
+		assert_int_equal(smmuinv_batch_add(life.batch, &command, NULL),
+				 SMMUINV_FORWARD);
+	}
+	allocations_left = 0;
+	assert_int_equal(smmuinv_vsmmu_note_cd(life.vsmmu, &cd), 0);
+	assert_int_equal(smmuinv_batch_flush(life.batch, &result), 0);
+	smmuinv_vsmmu_forget_cds(life.vsmmu);
+	assert_int_equal(allocations_left, 0);
+	allocations_left = -1;
+	assert_int_equal(result.host_commands, 1);
+	end(&life);
+}
+
 /* The vDEVICE that was made is destroyed again. */
 static void a_stream_that_finds_no_memory_leaves_no_vdevice(void **state)
 {
@@ -262,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(without_memory_there_is_an_error_and_no_leak),
 		TEST(without_a_lock_there_is_an_error_and_no_leak),
+		TEST(granules_and_plans_are_there_from_the_beginning),
 		TEST(a_stream_that_finds_no_memory_leaves_no_vdevice),
 	};
 

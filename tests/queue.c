@@ -12,6 +12,7 @@
 
 #include "../lib/vsmmu.h"
 #include "fixture.h"
+#include "support.h"
 
 #define LOG2SIZE 4
 #define SIZE (1u << LOG2SIZE)
@@ -32,6 +33,14 @@ struct seen_command {
 	enum smmuinv_rule rule;
 };
 
+/* What `cfgi_cd` was told, and what had been executed by then. */
+struct cd_call {
+	uint32_t sid;
+	uint32_t ssid;
+	bool all;
+	size_t executed;
+};
+
 #define LOG_MAX 64
 
 /* A VMM: a ring, the registers, and a record of what it was told. */
@@ -48,12 +57,16 @@ struct vmm {
 	unsigned int call_count;
 	struct seen_command seen[LOG_MAX];
 	unsigned int seen_count;
+	struct cd_call cds[LOG_MAX];
+	unsigned int cd_count;
 	struct smmuinv_sync sync;
 	struct smmuinv_command command;
 	unsigned int reads[SIZE];
 	int unreadable; /* an index that cannot be read, or -1 */
 	int answer; /* of every callback */
+	int failing; /* MSIData of the CMD_SYNC whose callback fails, or -1 */
 	int (*in_sync)(struct vmm *vmm);
+	const char *text; /* see write_text() */
 };
 
 static int called(struct vmm *vmm, char what, uint32_t first, uint32_t last)
@@ -92,9 +105,11 @@ static int on_sync(void *opaque, const struct smmuinv_sync *sync)
 	struct vmm *vmm = opaque;
 
 	vmm->sync = *sync;
+	if ((int)sync->msi_data == vmm->failing)
+		return -ENODATA;
 	if (vmm->in_sync)
 		return vmm->in_sync(vmm);
-	return called(vmm, 's', 0, 0);
+	return called(vmm, 's', sync->msi_data, 0);
 }
 
 static int on_command(void *opaque, const struct smmuinv_command *command)
@@ -116,6 +131,16 @@ static void on_seen(void *opaque, uint32_t index,
 		(struct seen_command){ index, *command, fate, rule };
 }
 
+static void on_cfgi_cd(void *opaque, uint32_t sid, uint32_t ssid, bool all)
+{
+	struct vmm *vmm = opaque;
+
+	assert_true(vmm->cd_count < LOG_MAX);
+	vmm->cds[vmm->cd_count++] =
+		(struct cd_call){ sid, ssid, all,
+				  smmuinv_mock_executed(vmm->f.mock, NULL) };
+}
+
 static const struct smmuinv_queue_ops all_ops = {
 	.size = sizeof(all_ops),
 	.read = on_read,
@@ -123,11 +148,41 @@ static const struct smmuinv_queue_ops all_ops = {
 	.cfgi_ste_range = on_cfgi_ste_range,
 	.sync = on_sync,
 	.command = on_command,
+	.cfgi_cd = on_cfgi_cd,
 	.seen = on_seen,
 };
 
-static void vmm_open(struct vmm *vmm, const struct smmuinv_queue_ops *ops,
-		     const struct smmuinv_features *features, uint32_t window)
+/* Who wants to see no single command gets many at a time. */
+static const struct smmuinv_queue_ops quick_ops = {
+	.size = sizeof(quick_ops),
+	.read = on_read,
+	.cfgi_ste = on_cfgi_ste,
+	.cfgi_ste_range = on_cfgi_ste_range,
+	.sync = on_sync,
+	.command = on_command,
+	.cfgi_cd = on_cfgi_cd,
+};
+
+/* The ways in which a queue can be read. */
+static const struct way {
+	const struct smmuinv_queue_ops *ops;
+	bool by_callback;
+} ways[] = {
+	{ &all_ops, false },
+	{ &quick_ops, false },
+	{ &quick_ops, true },
+};
+
+#define WAYS (sizeof(ways) / sizeof(ways[0]))
+
+static const enum smmuinv_plan plans[] = { SMMUINV_PLAN_FEWEST,
+					   SMMUINV_PLAN_AS_WRITTEN };
+
+#define PLANS (sizeof(plans) / sizeof(plans[0]))
+
+static void vmm_open_with(struct vmm *vmm, const struct smmuinv_queue_ops *ops,
+			  const struct smmuinv_features *features,
+			  enum smmuinv_plan plan, uint32_t window)
 {
 	struct smmuinv_queue_params params = {
 		.size = sizeof(params),
@@ -137,10 +192,16 @@ static void vmm_open(struct vmm *vmm, const struct smmuinv_queue_ops *ops,
 	};
 
 	memset(vmm, 0, sizeof(*vmm));
-	vmm->unreadable = -1;
-	fixture_open(&vmm->f, features);
+	vmm->unreadable = vmm->failing = -1;
+	fixture_open_with(&vmm->f, features, features, plan);
 	assert_int_equal(smmuinv_queue_new(vmm->f.vsmmu, &params, &vmm->queue),
 			 0);
+}
+
+static void vmm_open(struct vmm *vmm, const struct smmuinv_queue_ops *ops,
+		     const struct smmuinv_features *features, uint32_t window)
+{
+	vmm_open_with(vmm, ops, features, SMMUINV_PLAN_AS_WRITTEN, window);
 }
 
 static void vmm_close(struct vmm *vmm)
@@ -195,10 +256,9 @@ static size_t executed(struct vmm *vmm)
 	return smmuinv_mock_executed(vmm->f.mock, NULL);
 }
 
-/* 3.5.1: every pair of pointers of every small ring, by pointer and callback. */
-static void every_pair_of_pointers_is_consumed_or_refused(void **state)
+/* 3.5.1: every pair of pointers of every small ring. */
+static void every_pair_of_pointers(struct vmm *vmm)
 {
-	struct vmm *vmm = *state;
 	uint32_t log2size, prod, cons;
 
 	for (log2size = 0; log2size <= LOG2SIZE; log2size++) {
@@ -212,7 +272,8 @@ static void every_pair_of_pointers_is_consumed_or_refused(void **state)
 				};
 				struct smmuinv_ring ring = {
 					.size = sizeof(ring),
-					.base = vmm->ring,
+					.base = vmm->by_callback ? NULL :
+								   vmm->ring,
 					.log2size = log2size,
 					/* Other bits of the registers. */
 					.prod = prod | 0xfff00000,
@@ -244,12 +305,27 @@ static void every_pair_of_pointers_is_consumed_or_refused(void **state)
 				assert_int_equal(progress.ioctls,
 						 ahead ? 1 : 0);
 				assert_int_equal(executed(vmm), ahead);
-				for (i = 0; i < ahead; i++)
+				for (i = 0; i < vmm->seen_count; i++)
 					assert_int_equal(
 						vmm->seen[i].index,
 						(cons + i) & (size - 1));
 			}
 		}
+	}
+}
+
+static void every_pair_of_pointers_is_consumed_or_refused(void **state)
+{
+	uint32_t w;
+
+	(void)state;
+	for (w = 0; w < WAYS; w++) {
+		struct vmm vmm;
+
+		vmm_open(&vmm, ways[w].ops, &everything, 0);
+		vmm.by_callback = ways[w].by_callback;
+		every_pair_of_pointers(&vmm);
+		vmm_close(&vmm);
 	}
 }
 
@@ -287,14 +363,15 @@ static void everything_before_a_callback_is_executed_in_order(void **state)
 	assert_int_equal(vmm->calls[0].first, 0x42);
 	assert_int_equal(vmm->calls[0].last, 1);
 	assert_int_equal(vmm->calls[0].executed, 0);
+	/* What is behind the CMD_SYNC went along. */
 	assert_int_equal(vmm->calls[1].what, 's');
-	assert_int_equal(vmm->calls[1].executed, 2);
+	assert_int_equal(vmm->calls[1].executed, 3);
 	assert_int_equal(vmm->calls[2].what, 'r');
 	assert_int_equal(vmm->calls[2].executed, 3);
 	assert_int_equal(vmm->calls[3].what, 's');
 	assert_int_equal(vmm->progress.forwarded, 3);
 	assert_int_equal(vmm->progress.vmm, 4);
-	assert_int_equal(vmm->progress.ioctls, 2);
+	assert_int_equal(vmm->progress.ioctls, 1);
 }
 
 static void a_sync_with_nothing_before_it_costs_no_ioctl(void **state)
@@ -498,17 +575,18 @@ static void a_host_failure_comes_before_what_stops_the_queue_later(void **state)
 		raw(0xff, 0), /* illegal */
 		raw(0x44, 0), /* RESUME, illegal here */
 		raw(0x46, 0), /* the VMM's */
+		raw(0x03, 1), /* CFGI_STE, the VMM's too */
 	};
 	struct vmm *vmm = *state;
 	uint32_t i;
 
-	for (i = 0; i < 4; i++) {
-		vmm->by_callback = i == 3;
+	for (i = 0; i < 5; i++) {
+		vmm->by_callback = i == 4;
 		vmm->seen_count = 0;
 		vmm->call_count = 0;
 		write_command(vmm, tlbi_va(0x1000));
-		vmm->unreadable = i == 3 ? (int)(vmm->prod % SIZE) : -1;
-		write_command(vmm, i < 3 ? stops[i] : tlbi_va(0));
+		vmm->unreadable = i == 4 ? (int)(vmm->prod % SIZE) : -1;
+		write_command(vmm, i < 4 ? stops[i] : tlbi_va(0));
 		inject(&vmm->f, -EFAULT, 0, 0);
 		assert_int_equal(consume(vmm), -EFAULT);
 		assert_int_equal(vmm->progress.consumed, 0);
@@ -559,7 +637,7 @@ static void an_atc_timeout_stops_the_queue_at_its_sync(void **state)
 	assert_int_equal(vmm->progress.forwarded, 3);
 	assert_int_equal(executed(vmm), 3);
 	assert_int_equal(vmm->call_count, 1);
-	assert_int_equal(vmm->calls[0].executed, 2);
+	assert_int_equal(vmm->calls[0].executed, 3);
 	assert_int_equal(vmm->seen_count, 4);
 	assert_int_equal(vmm->seen[0].index, 0);
 	assert_int_equal(vmm->seen[1].index, 1);
@@ -727,7 +805,7 @@ static void a_failed_callback_is_presented_again(void **state)
 		raw(0x0000004200000003, 1), raw(4, 31), cmd_sync(),
 	};
 	struct vmm *vmm = *state;
-	uint32_t i;
+	uint32_t ahead, i;
 
 	for (i = 0; i < 3; i++) {
 		smmuinv_mock_forget(vmm->f.mock);
@@ -736,13 +814,16 @@ static void a_failed_callback_is_presented_again(void **state)
 		write_command(vmm, commands[i]);
 		write_command(vmm, tlbi_va(0x2000));
 		vmm->answer = -ENODATA;
+		/* What is behind a CMD_SYNC goes down with what is before. */
+		ahead = smmuinv_command_opcode(&commands[i]) ==
+			SMMUINV_CMD_SYNC;
 		assert_int_equal(consume(vmm), -ENODATA);
 		assert_int_equal(vmm->progress.consumed, 1);
-		assert_int_equal(executed(vmm), 1);
+		assert_int_equal(executed(vmm), 1 + ahead);
 		vmm->answer = 0;
 		assert_int_equal(consume(vmm), 2);
 		assert_int_equal(vmm->call_count, 2);
-		assert_int_equal(executed(vmm), 2);
+		assert_int_equal(executed(vmm), 2 + ahead);
 	}
 }
 
@@ -880,11 +961,13 @@ static void the_vmm_gets_commands_without_their_res0_bits(void **state)
 /* No compatible pair of SMMUs gives this; it is an errno and no CERROR. */
 static void what_the_host_cannot_express_is_an_errno(void **state)
 {
+	struct smmuinv_features host = everything;
 	struct vmm *vmm = *state;
 
-	vmm->f.vsmmu->check.rows[SMMUINV_CMD_CFGI_CD].lacking.dw1 = 1;
+	host.idr[1] = 0;
+	smmuinv__check_compile(&vmm->f.vsmmu->check, &everything, &host, 0);
 	write_command(vmm, tlbi_va(0x1000));
-	write_command(vmm, cfgi_cd(FIXTURE_VSID));
+	write_command(vmm, raw(0x1005, 0)); /* CFGI_CD, SubstreamID 1 */
 	inject(&vmm->f, -EFAULT, 0, 0);
 	assert_int_equal(consume(vmm), -EFAULT);
 	assert_int_equal(vmm->progress.consumed, 0);
@@ -1107,12 +1190,575 @@ static void a_ring_needs_a_pointer_or_a_callback(void **state)
 	vmm_close(&vmm);
 }
 
+/*
+ * Windows, by a text: each letter is a command, C: CFGI_CD, T: TLBI_NH_VA, A:
+ * ATC_INV, S: CMD_SYNC. No two of them have anything in common.
+ */
+static struct smmuinv_command of_letter(char letter, uint32_t n)
+{
+	uint64_t sid = (uint64_t)FIXTURE_VSID << 32;
+
+	switch (letter) {
+	case 'C':
+		return raw(sid | n << 12 | SMMUINV_CMD_CFGI_CD, 1);
+	case 'T':
+		return tlbi_va((uint64_t)n << 13);
+	case 'A':
+		return raw(sid | SMMUINV_CMD_ATC_INV, (uint64_t)n << 13);
+	default:
+		/* With an MSI, whose data say which one it was. */
+		return raw((uint64_t)n << 32 | 1 << 12 | SMMUINV_CMD_SYNC,
+			   0x1000);
+	}
+}
+
+static bool is_sync(const struct vmm *vmm, uint32_t n)
+{
+	return vmm->text[n] == 'S';
+}
+
+/* Everything before the @n th letter has been executed. */
+static void assert_executed_before(struct vmm *vmm, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		struct smmuinv_command command = of_letter(vmm->text[i], i);
+
+		if (!is_sync(vmm, i))
+			assert_true(times_executed(&vmm->f, &command) > 0);
+	}
+}
+
+/* The CMD_SYNCs before the @n th letter were signaled, in order, and no more.
+ */
+static void assert_signaled_before(const struct vmm *vmm, uint32_t n)
+{
+	uint32_t signaled = 0;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		if (!is_sync(vmm, i))
+			continue;
+		assert_true(signaled < vmm->call_count);
+		assert_int_equal(vmm->calls[signaled++].first, i);
+	}
+	assert_int_equal(vmm->call_count, signaled);
+}
+
+static int sync_of_text(struct vmm *vmm)
+{
+	assert_executed_before(vmm, vmm->sync.msi_data);
+	return called(vmm, 's', vmm->sync.msi_data, 0);
+}
+
+static void write_text(struct vmm *vmm, const char *text)
+{
+	uint32_t i;
+
+	vmm->text = text;
+	vmm->in_sync = sync_of_text;
+	vmm->call_count = vmm->seen_count = vmm->cd_count = 0;
+	vmm->f.call_count = 0;
+	vmm->prod = vmm->cons = 0;
+	smmuinv_mock_forget(vmm->f.mock);
+	for (i = 0; text[i]; i++)
+		write_command(vmm, of_letter(text[i], i));
+}
+
+/* Every plan, and every way to read a queue. */
+static void with_each(const struct smmuinv_features *features, uint32_t window,
+		      void (*test)(struct vmm *vmm, enum smmuinv_plan plan))
+{
+	uint32_t p, w;
+
+	for (p = 0; p < PLANS; p++) {
+		for (w = 0; w < WAYS; w++) {
+			struct vmm vmm;
+
+			vmm_open_with(&vmm, ways[w].ops, features, plans[p],
+				      window);
+			vmm.by_callback = ways[w].by_callback;
+			test(&vmm, plans[p]);
+			vmm_close(&vmm);
+		}
+	}
+}
+
+static void assert_text_is_consumed(struct vmm *vmm, const char *text)
+{
+	uint32_t n = (uint32_t)strlen(text);
+
+	write_text(vmm, text);
+	assert_int_equal(consume(vmm), n);
+	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(vmm->progress.ioctls, vmm->f.call_count);
+	assert_int_equal(vmm->progress.forwarded + vmm->progress.vmm, n);
+	assert_executed_before(vmm, n);
+	assert_signaled_before(vmm, n);
+}
+
+static void one_kind(struct vmm *vmm, enum smmuinv_plan plan)
+{
+	const char *const texts[] = { "TSTTSSTS", "ASAS", "CSCCS", "STSS" };
+	uint32_t i;
+
+	(void)plan;
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		assert_text_is_consumed(vmm, texts[i]);
+		assert_int_equal(vmm->f.call_count, 1);
+		/* Each CMD_SYNC comes after all of it. */
+		assert_int_equal(vmm->calls[0].executed, executed(vmm));
+	}
+}
+
+static void runs_of_one_kind_between_syncs_go_down_in_one_call(void **state)
+{
+	(void)state;
+	with_each(&everything, 0, one_kind);
+}
+
+/* C before T before A. */
+static int rank_of(char letter)
+{
+	return (int)(strchr("CTA", letter) - "CTA");
+}
+
+/* What a CMD_SYNC puts after something of a lower rank is in a later call. */
+static void assert_ranks_in_order(struct vmm *vmm)
+{
+	uint32_t a, b;
+
+	for (a = 0; vmm->text[a]; a++) {
+		bool separated = false;
+
+		for (b = a + 1; vmm->text[b] && !is_sync(vmm, a); b++) {
+			struct smmuinv_command first =
+				of_letter(vmm->text[a], a);
+			struct smmuinv_command then =
+				of_letter(vmm->text[b], b);
+
+			separated |= is_sync(vmm, b);
+			if (!separated || is_sync(vmm, b) ||
+			    rank_of(vmm->text[a]) >= rank_of(vmm->text[b]))
+				continue;
+			assert_true(last_call_of(&vmm->f, &first) <
+				    last_call_of(&vmm->f, &then));
+		}
+	}
+}
+
+static void orders(struct vmm *vmm, enum smmuinv_plan plan)
+{
+	static const struct {
+		const char *text;
+		uint32_t calls;
+		uint32_t as_written;
+	} cases[] = {
+		{ "TSAS", 2, 2 },
+		{ "CSTS", 2, 2 },
+		{ "CSAS", 2, 2 },
+		{ "CSTSAS", 3, 3 },
+		{ "TSSAS", 2, 2 },
+		{ "CTAS", 1, 1 },
+		{ "ATCS", 1, 1 },
+		/* The other way round nobody can rely on it. */
+		{ "ASTS", 1, 1 },
+		{ "TSCS", 1, 1 },
+		{ "ASCS", 1, 1 },
+		{ "ASTSCS", 1, 1 },
+		/* As written, each pair has its own end of a call. */
+		{ "TSASTSAS", 2, 3 },
+		{ "CSTSCSTSAS", 3, 4 },
+		{ "TSATSAS", 2, 3 },
+	};
+	uint32_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_text_is_consumed(vmm, cases[i].text);
+		assert_ranks_in_order(vmm);
+		assert_int_equal(vmm->f.call_count,
+				 plan == SMMUINV_PLAN_FEWEST ?
+					 cases[i].calls :
+					 cases[i].as_written);
+	}
+}
+
+static void a_call_ends_only_between_ranks_that_a_sync_separates(void **state)
+{
+	(void)state;
+	with_each(&everything, 0, orders);
+}
+
+static void random_orders(struct vmm *vmm, enum smmuinv_plan plan)
+{
+	char text[SIZE + 1] = { 0 };
+	size_t round;
+	uint32_t i;
+
+	for (round = 0; round < test_iterations(3000); round++) {
+		for (i = 0; i < SIZE; i++)
+			text[i] = "CTASS"[test_random_below(5)];
+		assert_text_is_consumed(vmm, text);
+		assert_ranks_in_order(vmm);
+		if (plan == SMMUINV_PLAN_FEWEST)
+			assert_true(vmm->f.call_count <= 3);
+	}
+}
+
+static void
+ranks_are_in_order_in_random_windows_in_three_calls_at_most(void **state)
+{
+	(void)state;
+	with_each(&everything, 0, random_orders);
+}
+
+#define WINDOW_TEXT "CSTTSASTSASCSTAS"
+
+/* Everything else is consumed now, whatever was before. */
+static void assert_rest_is_consumed(struct vmm *vmm)
+{
+	uint32_t n = (uint32_t)strlen(vmm->text);
+
+	assert_int_equal(consume(vmm), n - vmm->cons);
+	assert_int_equal(vmm->cons, vmm->prod);
+	assert_executed_before(vmm, n);
+	assert_signaled_before(vmm, n);
+}
+
+static void refusals(struct vmm *vmm, enum smmuinv_plan plan)
+{
+	uint32_t bad;
+
+	(void)plan;
+	for (bad = 0; bad < SIZE; bad++) {
+		char letter = WINDOW_TEXT[bad];
+		struct smmuinv_command culprit = of_letter(letter, bad);
+
+		if (letter == 'S')
+			continue;
+		write_text(vmm, WINDOW_TEXT);
+		vmm->f.refused = &culprit;
+		assert_int_equal(consume(vmm), letter == 'T' ? -EIO : -ENODEV);
+		assert_int_equal(vmm->progress.fault_vsid,
+				 letter == 'T' ? 0 : FIXTURE_VSID);
+		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
+		assert_int_equal(vmm->progress.host_error, -EIO);
+		assert_int_equal(vmm->cons, bad);
+		assert_executed_before(vmm, bad);
+		assert_signaled_before(vmm, bad);
+		assert_int_equal(times_executed(&vmm->f, &culprit), 0);
+		vmm->f.refused = NULL;
+		assert_rest_is_consumed(vmm);
+	}
+}
+
+static void a_refused_command_is_the_one_that_cons_points_at(void **state)
+{
+	(void)state;
+	with_each(&everything, 0, refusals);
+}
+
+static void failures(struct vmm *vmm, enum smmuinv_plan plan)
+{
+	const int errors[] = { -EFAULT, -ETIMEDOUT, -ENOENT, -EINVAL, -EIO };
+	struct smmuinv_mock_fault fault = { .size = sizeof(fault) };
+	uint32_t e, tries;
+
+	(void)plan;
+	for (e = 0; e < sizeof(errors) / sizeof(errors[0]); e++) {
+		for (fault.pass = 0; fault.pass < 6; fault.pass++) {
+			int rc = 0;
+
+			fault.error = errors[e];
+			fault.executed = fault.pass % 2;
+			write_text(vmm, WINDOW_TEXT);
+			assert_int_equal(
+				smmuinv_mock_inject(vmm->f.mock, &fault), 0);
+			for (tries = 0; vmm->cons != vmm->prod; tries++) {
+				assert_true(tries < 3);
+				rc = consume(vmm);
+				assert_signaled_before(vmm, vmm->cons);
+				if (vmm->progress.cerror)
+					assert_true(is_sync(vmm, vmm->cons));
+				else if (rc < 0)
+					assert_executed_before(vmm, vmm->cons);
+			}
+			assert_executed_before(vmm, SIZE);
+			/* A window of fewer calls than that. */
+			while (smmuinv_mock_faults_left(vmm->f.mock)) {
+				write_command(vmm, tlbi_va(0));
+				consume(vmm);
+				vmm->cons = vmm->prod;
+			}
+		}
+	}
+}
+
+static void
+no_failed_call_signals_a_sync_behind_what_it_left_undone(void **state)
+{
+	(void)state;
+	with_each(&everything, 0, failures);
+}
+
+static void failing_callbacks(struct vmm *vmm, enum smmuinv_plan plan)
+{
+	uint32_t n;
+
+	(void)plan;
+	for (n = 0; n < SIZE; n++) {
+		if (WINDOW_TEXT[n] != 'S')
+			continue;
+		write_text(vmm, WINDOW_TEXT);
+		vmm->failing = (int)n;
+		assert_int_equal(consume(vmm), -ENODATA);
+		assert_int_equal(vmm->progress.host_error, 0);
+		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
+		assert_int_equal(vmm->cons, n);
+		assert_signaled_before(vmm, n);
+		assert_executed_before(vmm, n);
+		vmm->failing = -1;
+		assert_rest_is_consumed(vmm);
+	}
+}
+
+static void a_sync_whose_callback_fails_is_where_the_queue_stops(void **state)
+{
+	(void)state;
+	with_each(&everything, 0, failing_callbacks);
+}
+
+static void only_syncs(struct vmm *vmm, enum smmuinv_plan plan)
+{
+	(void)plan;
+	assert_text_is_consumed(vmm, "SSSSSSSSSSSSSSSS");
+	assert_int_equal(vmm->f.call_count, 0);
+	assert_text_is_consumed(vmm, "TSSSSTSSSSSATSSS");
+	assert_ranks_in_order(vmm);
+}
+
+static void more_syncs_than_a_window_has_places_come_in_order(void **state)
+{
+	uint32_t window;
+
+	(void)state;
+	for (window = 1; window <= SIZE; window++)
+		with_each(&everything, window, only_syncs);
+}
+
+/* Of several CMD_SYNCs, the first that an ATC_INV keeps is where it stops. */
+static void timeouts(struct vmm *vmm, enum smmuinv_plan plan)
+{
+	/* The call with the ATC_INV, behind the one with the TLBI. */
+	struct smmuinv_mock_fault fault = {
+		.size = sizeof(fault),
+		.pass = 1,
+		.error = -ETIMEDOUT,
+	};
+	uint32_t tries;
+
+	write_text(vmm, "TSASTSAS");
+	for (tries = 0; tries < 3; tries++) {
+		assert_int_equal(smmuinv_mock_inject(vmm->f.mock, &fault), 0);
+		assert_int_equal(consume(vmm), tries ? 0 : 3);
+		assert_int_equal(vmm->cons, 3);
+		assert_int_equal(vmm->progress.cerror,
+				 SMMUINV_CERROR_ATC_INV_SYNC);
+		assert_int_equal(vmm->progress.host_error, -ETIMEDOUT);
+		assert_int_equal(vmm->progress.forwarded, tries ? 0 : 1);
+		assert_signaled_before(vmm, 3);
+		/* As written it is now with the TLBI that follows it. */
+		fault.pass = plan == SMMUINV_PLAN_FEWEST ? 1 : 0;
+	}
+	assert_int_equal(consume(vmm), 5);
+	assert_int_equal(vmm->progress.forwarded, 3);
+	assert_signaled_before(vmm, 8);
+	assert_ranks_in_order(vmm);
+}
+
+static void
+a_timeout_stops_the_queue_at_the_first_sync_that_waits_for_it(void **state)
+{
+	(void)state;
+	with_each(&everything, 0, timeouts);
+}
+
+/* Commands that need nothing were where the guest now has others. */
+static void traces(struct vmm *vmm, enum smmuinv_plan plan)
+{
+	uint32_t i;
+
+	(void)plan;
+	write_text(vmm, "ASCCS");
+	for (i = 2; i < 4; i++)
+		vmm->ring[i] = i % 2 ? cfgi_cd(0xbad) :
+				       raw(SMMUINV_CMD_PREFETCH_CONFIG, 0);
+	inject(&vmm->f, -ETIMEDOUT, 0, 0);
+	assert_int_equal(consume(vmm), 1);
+	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_ATC_INV_SYNC);
+	/* 7.1: what is behind an error may be written anew. */
+	vmm->text = "ASTTS";
+	for (i = 2; i < 4; i++)
+		vmm->ring[i] = of_letter('T', i);
+	assert_rest_is_consumed(vmm);
+	assert_int_equal(vmm->progress.forwarded, 3);
+	assert_int_equal(vmm->progress.dropped, 0);
+}
+
+static void
+what_was_dropped_before_an_error_drops_nothing_behind_it(void **state)
+{
+	(void)state;
+	with_each(&everything, 0, traces);
+}
+
+/* 4.1.5 */
+static void a_strict_queue_signals_only_syncs_without_res0_bits(void **state)
+{
+	uint32_t w;
+
+	(void)state;
+	for (w = 0; w < WAYS; w++) {
+		struct vmm vmm;
+
+		vmm_open(&vmm, ways[w].ops, &everything, 0);
+		vmm.by_callback = ways[w].by_callback;
+		smmuinv__check_compile(&vmm.f.vsmmu->check, &everything,
+				       &everything, SMMUINV_CHECK_STRICT);
+		write_command(&vmm, tlbi_va(0x1000));
+		write_command(&vmm, cmd_sync());
+		write_command(&vmm, raw(SMMUINV_CMD_SYNC | 1 << 8, 0));
+		assert_int_equal(consume(&vmm), 2);
+		assert_int_equal(vmm.call_count, 1);
+		assert_int_equal(vmm.progress.cerror, SMMUINV_CERROR_ILL);
+		assert_int_equal(vmm.progress.rule, SMMUINV_RULE_RES0);
+		vmm_close(&vmm);
+	}
+}
+
+/* As everything, but for fewer granules or SubstreamIDs. */
+static struct smmuinv_features narrower(unsigned int idr, uint32_t bits)
+{
+	struct smmuinv_features features = everything;
+
+	features.idr[idr] = bits;
+	return features;
+}
+
+static void cd_callbacks(struct vmm *vmm, enum smmuinv_plan plan)
+{
+	const uint64_t sid = (uint64_t)FIXTURE_VSID << 32;
+	const struct smmuinv_command commands[] = {
+		tlbi_va(0x1000),
+		raw(sid | 3 << 12 | SMMUINV_CMD_CFGI_CD, 1),
+		tlbi_va(0x2000),
+		raw(SMMUINV_CMD_PREFETCH_CONFIG, 0),
+		/* One bit of SubstreamID too many: nothing can be cached. */
+		raw(sid | 16 << 12 | SMMUINV_CMD_CFGI_CD, 1),
+		raw(sid | SMMUINV_CMD_CFGI_CD_ALL, 0),
+		raw((uint64_t)0xbad << 32 | 1 << 12 | SMMUINV_CMD_CFGI_CD, 0),
+		cmd_sync(),
+	};
+	const struct cd_call expected[] = {
+		{ FIXTURE_VSID, 3, false, 0 },
+		{ FIXTURE_VSID, 0, true, 0 },
+		{ 0xbad, 1, false, 0 },
+	};
+	uint32_t start, i;
+
+	(void)plan;
+	/* At every place of the ring, and over its end. */
+	for (start = 0; start < SIZE; start++) {
+		write_text(vmm, "");
+		vmm->in_sync = NULL;
+		vmm->prod = vmm->cons = start;
+		for (i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+			write_command(vmm, commands[i]);
+		assert_int_equal(consume(vmm), i);
+		assert_int_equal(vmm->cd_count, 3);
+		for (i = 0; i < 3; i++) {
+			assert_int_equal(vmm->cds[i].sid, expected[i].sid);
+			assert_int_equal(vmm->cds[i].ssid, expected[i].ssid);
+			assert_int_equal(vmm->cds[i].all, expected[i].all);
+			/* It runs ahead of the host. */
+			assert_int_equal(vmm->cds[i].executed, 0);
+		}
+	}
+}
+
+static void
+every_cd_that_a_guest_changes_is_told_before_it_goes_down(void **state)
+{
+	/* SubstreamIDs of 4 bits */
+	const struct smmuinv_features features = narrower(1, 0x00000120);
+
+	(void)state;
+	with_each(&features, 0, cd_callbacks);
+}
+
+static void pages(struct vmm *vmm, enum smmuinv_plan plan)
+{
+	uint32_t i;
+
+	write_text(vmm, "");
+	vmm->in_sync = NULL;
+	for (i = 0; i < SIZE; i++)
+		write_command(vmm, i % 5 == 4 ? cmd_sync() :
+						tlbi_va((uint64_t)i << 12));
+	assert_int_equal(consume(vmm), SIZE);
+	assert_int_equal(vmm->progress.ioctls, 1);
+	assert_int_equal(vmm->progress.forwarded, 13);
+	assert_int_equal(vmm->call_count, 3);
+	/* Every fifth page is missing. */
+	assert_int_equal(vmm->progress.host_commands,
+			 plan == SMMUINV_PLAN_FEWEST ? 4 : 13);
+}
+
+static void
+pages_in_a_row_are_one_host_command_and_all_are_counted(void **state)
+{
+	/* The 4K granule only */
+	const struct smmuinv_features features = narrower(5, 0x00000014);
+
+	(void)state;
+	with_each(&features, 0, pages);
+}
+
+/* Whatever there is against a command of the plan's, the guest's are done. */
+static void
+a_refused_range_goes_down_as_the_pages_that_were_written(void **state)
+{
+	const struct smmuinv_features features = narrower(5, 0x00000014);
+	struct smmuinv_command range;
+	struct vmm vmm;
+	uint32_t i;
+
+	(void)state;
+	vmm_open_with(&vmm, &all_ops, &features, SMMUINV_PLAN_FEWEST, 0);
+	for (i = 0; i < 4; i++)
+		write_command(&vmm, tlbi_va((uint64_t)i << 12));
+	write_command(&vmm, cmd_sync());
+	assert_int_equal(consume(&vmm), 5);
+	assert_int_equal(vmm.f.call_count, 1);
+	assert_int_equal(vmm.f.calls[0].count, 1);
+	range = vmm.f.calls[0].commands[0];
+
+	vmm.f.refused = &range;
+	smmuinv_mock_forget(vmm.f.mock);
+	vmm.cons = 0;
+	assert_int_equal(consume(&vmm), 5);
+	assert_int_equal(vmm.progress.forwarded, 4);
+	assert_int_equal(executed(&vmm), 4);
+	vmm_close(&vmm);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(every_pair_of_pointers_is_consumed_or_refused),
+		cmocka_unit_test(every_pair_of_pointers_is_consumed_or_refused),
 		TEST(each_entry_is_read_exactly_once),
 		TEST(everything_before_a_callback_is_executed_in_order),
 		TEST(a_sync_with_nothing_before_it_costs_no_ioctl),
@@ -1153,6 +1799,32 @@ int main(void)
 		TEST(a_callback_may_change_the_streams),
 		TEST(a_callback_may_not_consume_its_own_queue),
 		cmocka_unit_test(the_largest_queue_is_consumed_whole),
+		cmocka_unit_test(
+			runs_of_one_kind_between_syncs_go_down_in_one_call),
+		cmocka_unit_test(
+			a_call_ends_only_between_ranks_that_a_sync_separates),
+		cmocka_unit_test(
+			ranks_are_in_order_in_random_windows_in_three_calls_at_most),
+		cmocka_unit_test(
+			a_refused_command_is_the_one_that_cons_points_at),
+		cmocka_unit_test(
+			no_failed_call_signals_a_sync_behind_what_it_left_undone),
+		cmocka_unit_test(
+			a_sync_whose_callback_fails_is_where_the_queue_stops),
+		cmocka_unit_test(
+			more_syncs_than_a_window_has_places_come_in_order),
+		cmocka_unit_test(
+			a_timeout_stops_the_queue_at_the_first_sync_that_waits_for_it),
+		cmocka_unit_test(
+			what_was_dropped_before_an_error_drops_nothing_behind_it),
+		cmocka_unit_test(
+			a_strict_queue_signals_only_syncs_without_res0_bits),
+		cmocka_unit_test(
+			every_cd_that_a_guest_changes_is_told_before_it_goes_down),
+		cmocka_unit_test(
+			pages_in_a_row_are_one_host_command_and_all_are_counted),
+		cmocka_unit_test(
+			a_refused_range_goes_down_as_the_pages_that_were_written),
 		TEST(bad_arguments_are_refused),
 		cmocka_unit_test(a_ring_needs_a_pointer_or_a_callback),
 	};

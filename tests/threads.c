@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams come, go and move while queues consume, each on its own thread: made
- * for ThreadSanitizer, and short elsewhere. SMMUINV_THREADS_SECONDS says how
- * long.
+ * Streams come, go and move, and context descriptors with them, while queues
+ * consume, each on its own thread: made for ThreadSanitizer, and short
+ * elsewhere. SMMUINV_THREADS_SECONDS says how long.
  */
 #include <endian.h>
 #include <errno.h>
@@ -67,6 +67,7 @@ struct counts {
 	atomic_ulong windows;
 	atomic_ulong commands;
 	atomic_ulong dropped;
+	atomic_ulong cds;
 	atomic_ulong stops;
 	atomic_ulong wrong;
 };
@@ -293,9 +294,31 @@ static void find_stream(struct machine *m, uint64_t *random)
 		wrong(m, "a device has one stream at most", 0);
 }
 
+/* Granules of the one ASID whose pages are invalidated, and of some other. */
+static void note_cd(struct machine *m, uint64_t *random)
+{
+	const struct smmuinv_cd cd = {
+		.size = sizeof(cd),
+		.valid = true,
+		.asid = (uint16_t)(5 + draw(random, 2)),
+		.walks = { true, draw(random, 2) != 0 },
+		.tg = { SMMUINV_TG_4K, (uint8_t)draw(random, 4) },
+	};
+	int rc = smmuinv_vsmmu_note_cd(m->vsmmu, &cd);
+
+	if (rc)
+		wrong(m, "a CD is noted", rc);
+	atomic_fetch_add(&m->counts.cds, 1);
+	if (!draw(random, 8))
+		smmuinv_vsmmu_forget_cds(m->vsmmu);
+}
+
 static void change_streams(struct machine *m, uint64_t *random)
 {
-	switch (draw(random, 4)) {
+	switch (draw(random, 5)) {
+	case 4:
+		note_cd(m, random);
+		return;
 	case 0:
 	case 1:
 		add_stream(m, random);
@@ -381,6 +404,16 @@ static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
 	(void)leaf;
 	change_streams(w->machine, &w->random);
 	return 0;
+}
+
+static void on_cfgi_cd(void *opaque, uint32_t sid, uint32_t ssid, bool all)
+{
+	struct worker *w = opaque;
+
+	(void)sid;
+	(void)ssid;
+	(void)all;
+	note_cd(w->machine, &w->random);
 }
 
 static void consume(struct worker *w)
@@ -502,6 +535,7 @@ static void open_queue(struct machine *m, struct worker *w)
 		.size = sizeof(ops),
 		.sync = on_sync,
 		.cfgi_ste = on_cfgi_ste,
+		.cfgi_cd = on_cfgi_cd,
 	};
 	struct smmuinv_queue_params params = {
 		.size = sizeof(params),
@@ -516,11 +550,12 @@ static void open_queue(struct machine *m, struct worker *w)
 static void print_counts(struct counts *c, unsigned int seconds)
 {
 	printf("%u s: %lu streams added, %lu removed, %lu already so; "
-	       "%lu windows with %lu commands, %lu for no stream, %lu stops\n",
+	       "%lu windows with %lu commands, %lu for no stream, %lu stops; "
+	       "%lu CDs\n",
 	       seconds, atomic_load(&c->adds), atomic_load(&c->removes),
 	       atomic_load(&c->busy), atomic_load(&c->windows),
 	       atomic_load(&c->commands), atomic_load(&c->dropped),
-	       atomic_load(&c->stops));
+	       atomic_load(&c->stops), atomic_load(&c->cds));
 }
 
 static void streams_come_and_go_while_queues_consume(void **state)
@@ -561,7 +596,8 @@ static void streams_come_and_go_while_queues_consume(void **state)
 		atomic_load(&c->adds) - atomic_load(&c->removes),
 		smmuinv_streams_count(smmuinv_vsmmu_streams(m->vsmmu)));
 	assert_true(atomic_load(&c->removes) && atomic_load(&c->windows) &&
-		    atomic_load(&c->dropped) && atomic_load(&c->stops));
+		    atomic_load(&c->dropped) && atomic_load(&c->stops) &&
+		    atomic_load(&c->cds));
 	assert_int_equal(smmuinv_mock_wedged(m->host.mock), 0);
 }
 

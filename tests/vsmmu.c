@@ -26,9 +26,20 @@ static void a_guest_that_the_host_cannot_carry_is_refused(void **state)
 	struct smmuinv_vsmmu_params params = params_of(*state);
 	struct smmuinv_vsmmu *vsmmu = NULL;
 
-	params.host.idr[3] = 0; /* no RIL */
+	params.host.idr[1] = 0; /* no SubstreamIDs */
 	assert_int_equal(smmuinv_vsmmu_new(&params, &vsmmu), -EOPNOTSUPP);
 	assert_null(vsmmu);
+}
+
+/* Its ranges become pages. */
+static void a_guest_with_ranges_is_carried_by_a_host_without(void **state)
+{
+	struct smmuinv_vsmmu_params params = params_of(*state);
+	struct smmuinv_vsmmu *vsmmu;
+
+	params.host.idr[3] = 0; /* no RIL */
+	assert_int_equal(smmuinv_vsmmu_new(&params, &vsmmu), 0);
+	smmuinv_vsmmu_free(vsmmu);
 }
 
 static void a_vsid_must_fit_into_the_guests_sidsize(void **state)
@@ -123,6 +134,155 @@ static void strict_checking_is_a_choice(void **state)
 	smmuinv_batch_free(batch);
 }
 
+/* A new virtual SMMU over the mock, for a guest; and a batch for it. */
+struct planned {
+	struct fixture *f;
+	struct smmuinv_vsmmu *vsmmu;
+	struct smmuinv_batch *batch;
+};
+
+static void planned_open(struct planned *p, struct fixture *f,
+			 const struct smmuinv_features *guest)
+{
+	struct smmuinv_vsmmu_params params = params_of(f);
+
+	params.guest = *guest;
+	p->f = f;
+	assert_int_equal(smmuinv_vsmmu_new(&params, &p->vsmmu), 0);
+	assert_int_equal(smmuinv_batch_new(p->vsmmu, 16, &p->batch), 0);
+}
+
+static void planned_close(struct planned *p)
+{
+	smmuinv_batch_free(p->batch);
+	smmuinv_vsmmu_free(p->vsmmu);
+}
+
+/* How many host commands four pages in a row of an ASID become. */
+static uint32_t four_pages(struct planned *p, uint16_t asid)
+{
+	struct smmuinv_result result = { .size = sizeof(result) };
+	uint64_t page;
+
+	for (page = 0; page < 4; page++) {
+		struct smmuinv_command command =
+			raw((uint64_t)asid << 48 | SMMUINV_CMD_TLBI_NH_VA,
+			    page << 12 | 1);
+
+		assert_int_equal(smmuinv_batch_add(p->batch, &command, NULL),
+				 SMMUINV_FORWARD);
+	}
+	assert_int_equal(smmuinv_batch_flush(p->batch, &result), 0);
+	return result.host_commands;
+}
+
+static struct smmuinv_cd cd_of(uint16_t asid, uint8_t tg)
+{
+	return (struct smmuinv_cd){
+		.size = sizeof(struct smmuinv_cd),
+		.valid = true,
+		.asid = asid,
+		.walks = { true },
+		.tg = { tg },
+	};
+}
+
+static void
+pages_of_a_noted_cd_become_a_range_until_it_is_forgotten(void **state)
+{
+	struct smmuinv_cd cd = cd_of(7, SMMUINV_TG_4K);
+	struct planned p;
+
+	planned_open(&p, *state, &everything);
+	assert_int_equal(four_pages(&p, 7), 4);
+	assert_int_equal(smmuinv_vsmmu_note_cd(p.vsmmu, &cd), 0);
+	assert_int_equal(four_pages(&p, 7), 1);
+	assert_int_equal(four_pages(&p, 8), 4);
+	smmuinv_vsmmu_forget_cds(p.vsmmu);
+	assert_int_equal(four_pages(&p, 7), 4);
+	planned_close(&p);
+}
+
+static void a_cd_that_could_not_be_read_makes_everything_uncertain(void **state)
+{
+	struct smmuinv_cd known = cd_of(7, SMMUINV_TG_4K);
+	struct smmuinv_cd unread = cd_of(9, SMMUINV_TG_ANY);
+	struct planned p;
+
+	planned_open(&p, *state, &everything);
+	assert_int_equal(smmuinv_vsmmu_note_cd(p.vsmmu, &known), 0);
+	assert_int_equal(smmuinv_vsmmu_note_cd(p.vsmmu, &unread), 0);
+	assert_int_equal(four_pages(&p, 7), 4);
+	assert_int_equal(four_pages(&p, 9), 4);
+	planned_close(&p);
+}
+
+/* 4.4: with 8-bit ASIDs the upper byte is in no command. */
+static void the_upper_byte_of_an_8_bit_asid_is_not_noted(void **state)
+{
+	struct smmuinv_features guest = everything;
+	struct smmuinv_cd cd = cd_of(0xab07, SMMUINV_TG_4K);
+	struct planned p;
+
+	guest.idr[0] &= ~(1u << 12); /* ASID16 */
+	planned_open(&p, *state, &guest);
+	assert_int_equal(smmuinv_vsmmu_note_cd(p.vsmmu, &cd), 0);
+	assert_int_equal(four_pages(&p, 7), 1);
+	planned_close(&p);
+	/* With 16 bits it is another ASID. */
+	planned_open(&p, *state, &everything);
+	assert_int_equal(smmuinv_vsmmu_note_cd(p.vsmmu, &cd), 0);
+	assert_int_equal(four_pages(&p, 7), 4);
+	assert_int_equal(four_pages(&p, 0xab07), 1);
+	planned_close(&p);
+}
+
+static void what_is_no_cd_is_not_noted(void **state)
+{
+	struct fixture *f = *state;
+	struct smmuinv_cd cd = cd_of(7, SMMUINV_TG_64K);
+
+	assert_int_equal(smmuinv_vsmmu_note_cd(f->vsmmu, &cd), 0);
+	assert_int_equal(smmuinv_vsmmu_note_cd(NULL, &cd), -EINVAL);
+	assert_int_equal(smmuinv_vsmmu_note_cd(f->vsmmu, NULL), -EINVAL);
+	cd.tg[0] = SMMUINV_TG_64K + 1;
+	assert_int_equal(smmuinv_vsmmu_note_cd(f->vsmmu, &cd), -EINVAL);
+	cd.tg[0] = 0;
+	cd.tg[1] = SMMUINV_TG_64K + 1;
+	assert_int_equal(smmuinv_vsmmu_note_cd(f->vsmmu, &cd), -EINVAL);
+	cd.tg[1] = 0;
+	cd.size--;
+	assert_int_equal(smmuinv_vsmmu_note_cd(f->vsmmu, &cd), -EINVAL);
+}
+
+static void the_plan_and_the_bound_on_pages_are_choices(void **state)
+{
+	struct smmuinv_vsmmu_params params = params_of(*state);
+	struct smmuinv_vsmmu *vsmmu;
+	const struct {
+		uint32_t plan;
+		uint32_t pages_max;
+		int rc;
+	} cases[] = {
+		{ SMMUINV_PLAN_FEWEST, 1, 0 },
+		{ SMMUINV_PLAN_AS_WRITTEN, SMMUINV_BATCH_CAPACITY_MAX, 0 },
+		{ SMMUINV_PLAN_AS_WRITTEN + 1, 0, -EINVAL },
+		{ UINT32_MAX, 0, -EINVAL },
+		{ 0, SMMUINV_BATCH_CAPACITY_MAX + 1, -EINVAL },
+		{ 0, UINT32_MAX, -EINVAL },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		params.plan = cases[i].plan;
+		params.pages_max = cases[i].pages_max;
+		vsmmu = NULL;
+		assert_int_equal(smmuinv_vsmmu_new(&params, &vsmmu),
+				 cases[i].rc);
+		smmuinv_vsmmu_free(vsmmu);
+	}
+}
+
 static void the_library_tells_its_release(void **state)
 {
 	char release[32];
@@ -162,11 +322,17 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_guest_that_the_host_cannot_carry_is_refused),
+		TEST(a_guest_with_ranges_is_carried_by_a_host_without),
 		TEST(a_vsid_must_fit_into_the_guests_sidsize),
 		TEST(a_stream_is_added_on_the_vsmmus_own_viommu),
 		TEST(a_stream_on_another_viommu_is_refused),
 		TEST(freeing_takes_the_streams_along),
 		TEST(strict_checking_is_a_choice),
+		TEST(pages_of_a_noted_cd_become_a_range_until_it_is_forgotten),
+		TEST(a_cd_that_could_not_be_read_makes_everything_uncertain),
+		TEST(the_upper_byte_of_an_8_bit_asid_is_not_noted),
+		TEST(what_is_no_cd_is_not_noted),
+		TEST(the_plan_and_the_bound_on_pages_are_choices),
 		TEST(the_library_tells_its_release),
 		TEST(bad_arguments_are_refused),
 	};

@@ -19,8 +19,9 @@ SMMUINV_BEGIN_DECLS
  * struct smmuinv_batch - commands on their way; opaque
  *
  * Belongs to one thread at a time. All its memory is allocated when it is
- * made. It stands for commands between two CMD_SYNCs, which have no order
- * among themselves (4.7.3): a VMM with its own loop flushes at each CMD_SYNC.
+ * made. Commands between two CMD_SYNCs have no order among themselves (4.7.3):
+ * a VMM with its own loop flushes at each CMD_SYNC, or says where it was
+ * (smmuinv_batch_sync()) and completes several of them after one flush.
  */
 struct smmuinv_batch;
 
@@ -112,6 +113,20 @@ SMMUINV_API void smmuinv_batch_free(struct smmuinv_batch *batch);
 SMMUINV_API int smmuinv_batch_add(struct smmuinv_batch *batch,
 				  const struct smmuinv_command *command,
 				  struct smmuinv_finding *finding);
+
+/**
+ * smmuinv_batch_sync() - a CMD_SYNC stands here
+ * @batch: whose
+ *
+ * What was added before is executed before what is added later where a guest may
+ * rely on it: configuration before TLBs, and both before ATCs. Everything else
+ * of the batch still goes to the host together. Nothing is complete before
+ * smmuinv_batch_flush() says so.
+ *
+ * Return: 0; -EINVAL for NULL.
+ * Threads: the batch's. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_batch_sync(struct smmuinv_batch *batch);
 
 /**
  * smmuinv_batch_count() - commands added since the last flush

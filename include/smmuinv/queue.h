@@ -64,14 +64,19 @@ enum smmuinv_fate {
  * @command: any other command that is legal for the guest's SMMU and not the
  *	host's: PRI_RESP, RESUME, STALL_TERM, TLBI_EL2_*, TLBI_S2_IPA,
  *	TLBI_S12_VMALL, ..., canonical (RES0 bits cleared)
+ * @cfgi_cd: the guest changed the CD of @sid at index @ssid, or with @all any of
+ *	the stream's; the library forwards the command by itself. This is where a VMM
+ *	reads the CD (smmuinv_cd_read()) and notes it (smmuinv_vsmmu_note_cd()).
  * @seen: for accounting: the fate of every command, after it is decided, in the
  *	queue's order but for what waits for a CMD_SYNC after a time-out. @index is its place in the ring; @command is as the
  *	guest wrote it, all zero if it could not be read.
  *
- * Callbacks come on the thread that consumes. All but @read and @seen come in
- * the order of the queue, each after everything before it has been executed (but
- * for what ATC_INVs that timed out keep waiting for the next CMD_SYNC); @read runs
- * ahead of them. They may add and remove streams; they may not use
+ * Callbacks come on the thread that consumes. All but @read, @cfgi_cd and @seen
+ * come in the order of the queue, each after everything before it has been
+ * executed (but for what ATC_INVs that timed out keep waiting for the next
+ * CMD_SYNC); @read and @cfgi_cd run ahead of them. Several @sync may follow each
+ * other after one call to the host, which then has executed what is behind them
+ * too. They may add and remove streams; they may not use
  * the queue. A negative answer is a failure of the VMM's: the queue stops at that
  * command, which will be presented again, and the errno is returned with
  * progress.host_error 0.
@@ -89,6 +94,7 @@ struct smmuinv_queue_ops {
 	int (*cfgi_ste_range)(void *opaque, uint32_t first, uint32_t last);
 	int (*sync)(void *opaque, const struct smmuinv_sync *sync);
 	int (*command)(void *opaque, const struct smmuinv_command *command);
+	void (*cfgi_cd)(void *opaque, uint32_t sid, uint32_t ssid, bool all);
 	void (*seen)(void *opaque, uint32_t index,
 		     const struct smmuinv_command *command,
 		     enum smmuinv_fate fate, enum smmuinv_rule rule);

@@ -15,8 +15,8 @@
  *  - Parameter structures start with their size. Set it to sizeof the structure
  *    as compiled, and set the rest to zero where you have no wish. A structure
  *    of a newer header is accepted as long as its unknown tail is zero.
- *  - Threads. Pure functions (command, features, check, range) may be called
- *    from anywhere. A batch or a queue belongs to one thread at a time.
+ *  - Threads. Pure functions (command, features, check, range, cd, ste)
+ *    may be called from anywhere. A batch or a queue belongs to one thread at a time.
  *    Stream tables may be used from any thread.
  *  - System calls. Once a batch or a queue is made, using it makes no system
  *    call but ioctl(), and futex() where a stream comes or goes meanwhile.
@@ -31,6 +31,8 @@
 #include <smmuinv/features.h>
 #include <smmuinv/check.h>
 #include <smmuinv/range.h>
+#include <smmuinv/cd.h>
+#include <smmuinv/ste.h>
 #include <smmuinv/backend.h>
 #include <smmuinv/iommufd.h>
 #include <smmuinv/stream.h>

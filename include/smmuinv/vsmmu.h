@@ -10,6 +10,7 @@
 
 #include <smmuinv/abi.h>
 #include <smmuinv/backend.h>
+#include <smmuinv/cd.h>
 #include <smmuinv/features.h>
 #include <smmuinv/stream.h>
 
@@ -31,6 +32,19 @@ enum smmuinv_repeat {
 };
 
 /**
+ * enum smmuinv_plan - what becomes of the commands of a window
+ * @SMMUINV_PLAN_FEWEST: the fewest host commands with at least their effect: what
+ *	is said twice or is part of something else is said once, pages that touch
+ *	become one range
+ * @SMMUINV_PLAN_AS_WRITTEN: one host command for each, in the guest's order; but
+ *	for ranges on a host without IDR3.RIL, which become pages
+ */
+enum smmuinv_plan {
+	SMMUINV_PLAN_FEWEST = 0,
+	SMMUINV_PLAN_AS_WRITTEN = 1
+};
+
+/**
  * struct smmuinv_vsmmu_params - what a virtual SMMU is made of
  * @size: sizeof(struct smmuinv_vsmmu_params)
  * @backend: executes; borrowed until the virtual SMMU is freed
@@ -43,6 +57,11 @@ enum smmuinv_repeat {
  * @hw_flags: flags of struct smmuinv_hw_info, of the same SMMU
  * @repeat: enum smmuinv_repeat: whether what such an erratum concerns is executed
  *	twice, each time with its sync. The kernel does not do it for a vIOMMU.
+ * @plan: enum smmuinv_plan
+ * @pages_max: for a host without IDR3.RIL under a guest with: ranges of one window
+ *	that take more commands than this become one TLBI_NH_ALL. 1..
+ *	SMMUINV_BATCH_CAPACITY_MAX; 0 means 512, for which docs/performance.md has
+ *	the measurement. Every batch and queue has room for so many more commands.
  */
 struct smmuinv_vsmmu_params {
 	size_t size;
@@ -53,6 +72,8 @@ struct smmuinv_vsmmu_params {
 	struct smmuinv_features host;
 	uint32_t hw_flags;
 	uint32_t repeat;
+	uint32_t plan;
+	uint32_t pages_max;
 };
 
 /**
@@ -60,9 +81,9 @@ struct smmuinv_vsmmu_params {
  * @params: of what
  * @vsmmu: the virtual SMMU
  *
- * Return: 0; -EINVAL for NULL, a wrong size, unknown flags or repeat; -EOPNOTSUPP if the
- * host cannot carry such a guest (smmuinv_features_compatible() says why);
- * -ENOMEM.
+ * Return: 0; -EINVAL for NULL, a wrong size, unknown flags, repeat
+ * or plan, or a pages_max out of range; -EOPNOTSUPP if the host cannot carry such a guest
+ * (smmuinv_features_compatible() says why); -ENOMEM.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_vsmmu_new(const struct smmuinv_vsmmu_params *params,
@@ -111,6 +132,39 @@ SMMUINV_API int smmuinv_vsmmu_add_stream(struct smmuinv_vsmmu *vsmmu,
  */
 SMMUINV_API int smmuinv_vsmmu_remove_stream(struct smmuinv_vsmmu *vsmmu,
 					    uint32_t vsid);
+
+/**
+ * smmuinv_vsmmu_note_cd() - a context descriptor that the guest uses or will use
+ * @vsmmu: whose
+ * @cd: from smmuinv_cd_read()
+ *
+ * From this the library knows with which granule an ASID's pages are translated,
+ * and can make ranges of single pages. Without it, it can do so only for guests
+ * that are shown a single granule. A TLBI by address reaches the global entries
+ * of other ASIDs too: a VMM that notes one CD must note all of them, each before
+ * the guest's command that follows its writing is consumed
+ * (smmuinv_queue_ops.cfgi_cd is the place, and where an STE with a new
+ * S1ContextPtr is attached). Of a CD that could not be read, a
+ * struct smmuinv_cd with walks and SMMUINV_TG_ANY is to be noted.
+ *
+ * What was noted stays, because entries do: an ASID that has had two granules is
+ * uncertain until smmuinv_vsmmu_forget_cds(). A CD that is not valid says nothing.
+ *
+ * Return: 0; -EINVAL for NULL, a wrong size, or a tg that is no enum smmuinv_tg.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_vsmmu_note_cd(struct smmuinv_vsmmu *vsmmu,
+				      const struct smmuinv_cd *cd);
+
+/**
+ * smmuinv_vsmmu_forget_cds() - forget every granule
+ * @vsmmu: whose
+ *
+ * For a reset, when nothing is cached any more. It is always safe.
+ *
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API void smmuinv_vsmmu_forget_cds(struct smmuinv_vsmmu *vsmmu);
 
 SMMUINV_END_DECLS
 

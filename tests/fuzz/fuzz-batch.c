@@ -29,6 +29,8 @@ struct vmm {
 	/* What is in the batch, as the guest wrote it. */
 	struct smmuinv_command held[COMMANDS_MAX];
 	uint32_t held_count;
+	bool synced;        /* a CMD_SYNC is among them */
+	size_t faults_left; /* before the call */
 };
 
 static uint8_t next_action(struct vmm *v)
@@ -40,7 +42,7 @@ static int check(const struct vmm *v, const struct smmuinv_command *raw,
 		 struct smmuinv_finding *finding)
 {
 	*finding = (struct smmuinv_finding){ .size = sizeof(*finding) };
-	return smmuinv_check(raw, &v->world.guest, &v->world.host,
+	return smmuinv_check(raw, &v->world.guest, &v->world.carried,
 			     v->world.check_flags, finding);
 }
 
@@ -76,6 +78,15 @@ static bool is_repeated(const struct vmm *v,
 	return v->world.repeat && fuzz_opcode(command) != SMMUINV_CMD_ATC_INV;
 }
 
+/* As written, each is a command of the host's; but for ranges without RIL. */
+static bool is_itself(const struct vmm *v,
+		      const struct smmuinv_command *command)
+{
+	bool is_range = smmuinv_command_get(command, SMMUINV_FIELD_TG) != 0;
+
+	return v->world.as_written && !(v->world.by_pages && is_range);
+}
+
 /*
  * What is counted as completed has been executed in this very call, and nothing
  * of it is cached any more.
@@ -91,8 +102,9 @@ static void completed_is_executed(struct vmm *v,
 		if (!is_sent(v, &raw[i], &canonical))
 			continue;
 		(*sent)++;
-		must(times_executed(v, &canonical) >=
-		     (is_repeated(v, &canonical) ? 2 : 1));
+		must(!is_itself(v, &canonical) ||
+		     times_executed(v, &canonical) >=
+			     (is_repeated(v, &canonical) ? 2 : 1));
 		oracle_execute(&v->world.oracle, &raw[i]);
 	}
 	fuzz_world_judge(&v->world);
@@ -112,8 +124,50 @@ static void the_result_is_consistent(const struct smmuinv_result *r, int rc,
 	must(r->cerror != SMMUINV_CERROR_ATC_INV_SYNC || rc == -ETIMEDOUT);
 	must(r->cerror != SMMUINV_CERROR_ILL || rc == 1);
 	must(r->ioctls <= calls && r->ioctls <= r->host_commands);
-	/* Single commands at the worst, and both rounds of the erratum. */
-	must(calls <= 2 * (uint64_t)asked + 2 * FUZZ_FAULTS);
+	must(calls <= fuzz_calls_max(asked));
+}
+
+static unsigned int rank_of(const struct smmuinv_command *command)
+{
+	switch (fuzz_opcode(command)) {
+	case SMMUINV_CMD_CFGI_CD:
+	case SMMUINV_CMD_CFGI_CD_ALL:
+		return 0;
+	case SMMUINV_CMD_ATC_INV:
+		return 2;
+	default:
+		return 1;
+	}
+}
+
+/* The commands of the host's, one by one, if nothing went wrong. */
+static void the_record_is_that_of_the_plan(const struct vmm *v,
+					   const struct smmuinv_command *raw,
+					   const struct smmuinv_result *r)
+{
+	const struct smmuinv_command *executed;
+	size_t n = smmuinv_mock_executed(v->world.mock, &executed);
+	struct smmuinv_command canonical;
+	size_t found = 0;
+	uint32_t i;
+
+	if (smmuinv_mock_faults_left(v->world.mock) != v->faults_left ||
+	    r->host_error || v->world.repeat)
+		return;
+	must(n == r->host_commands);
+	must(v->world.by_pages || n <= r->sent);
+	if (!v->world.as_written) {
+		for (i = 1; i < n && r->ioctls == 1; i++)
+			must(rank_of(&executed[i - 1]) <=
+			     rank_of(&executed[i]));
+		return;
+	}
+	for (i = 0; i < r->completed && fuzz_world_is_exact(&v->world); i++) {
+		if (is_sent(v, &raw[i], &canonical))
+			must(found < n &&
+			     fuzz_same(&executed[found++], &canonical));
+	}
+	must(!fuzz_world_is_exact(&v->world) || found == n);
 }
 
 static void a_failure_has_a_reason(struct vmm *v,
@@ -130,6 +184,7 @@ static void before(struct vmm *v, struct smmuinv_result *r)
 {
 	*r = (struct smmuinv_result){ .size = sizeof(*r) };
 	smmuinv_mock_forget(v->world.mock);
+	v->faults_left = smmuinv_mock_faults_left(v->world.mock);
 	fuzz_world_refill(&v->world);
 }
 
@@ -147,6 +202,10 @@ static int flush(struct vmm *v)
 				 smmuinv_mock_calls(v->world.mock) - calls);
 	completed_is_executed(v, v->held, r.completed, &sent);
 	must(r.sent == sent);
+	the_record_is_that_of_the_plan(v, v->held, &r);
+	must(r.host_error || v->world.repeat || v->world.by_pages ||
+	     v->world.as_written || r.ioctls <= (v->synced ? 3 : 1));
+	v->synced = v->synced && v->held_count > r.completed;
 	v->held_count -= r.completed;
 	memmove(v->held, v->held + r.completed,
 		v->held_count * sizeof(*v->held));
@@ -187,6 +246,14 @@ static void clear(struct vmm *v)
 {
 	smmuinv_batch_clear(v->batch);
 	v->held_count = 0;
+	v->synced = false;
+}
+
+static void sync(struct vmm *v)
+{
+	must(!smmuinv_batch_sync(v->batch));
+	must(smmuinv_batch_count(v->batch) == v->held_count);
+	v->synced = true;
 }
 
 /* What one call for an array did; returns how many commands are done with. */
@@ -205,6 +272,8 @@ static uint32_t submit_once(struct vmm *v, const struct smmuinv_command *raw,
 				 smmuinv_mock_calls(v->world.mock) - calls);
 	completed_is_executed(v, raw, r.completed, &sent);
 	must(r.sent == sent);
+	if (rc >= 0 && r.completed <= v->capacity)
+		the_record_is_that_of_the_plan(v, raw, &r);
 	must(!smmuinv_batch_count(v->batch));
 	if (rc < 0)
 		a_failure_has_a_reason(v, &r);
@@ -252,6 +321,8 @@ static uint32_t act(struct vmm *v, const struct smmuinv_command *raw,
 	case 3:
 		if (action >> 3 == 1)
 			clear(v);
+		else
+			sync(v);
 		return 0;
 	case 4:
 		submit(v, raw, n);
@@ -279,17 +350,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct smmuinv_command commands[COMMANDS_MAX];
 	struct vmm *v = calloc(1, sizeof(*v));
 	struct head head;
-	size_t count = 0;
+	size_t count =
+		fuzz_commands(commands, COMMANDS_MAX, sizeof(head), data, size);
 
 	must(v != NULL);
 	fuzz_head(&head, sizeof(head), data, size);
-	if (size > sizeof(head))
-		count = (size - sizeof(head)) / sizeof(*commands);
-	if (count > COMMANDS_MAX)
-		count = COMMANDS_MAX;
-	if (count)
-		memcpy(commands, data + sizeof(head),
-		       count * sizeof(*commands));
 	memcpy(v->actions, head.actions, sizeof(v->actions));
 	v->capacity = head.capacity ? head.capacity : 1;
 	fuzz_world_open(&v->world, &head.world, commands,

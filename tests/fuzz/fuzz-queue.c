@@ -39,6 +39,7 @@ struct entry {
 	struct smmuinv_command raw;
 	uint32_t index;
 	bool plugged; /* its stream was there when it was read, and still is */
+	bool done;    /* before everything was cached again */
 };
 
 /* One call of smmuinv_queue_consume(), as the guest sees it. */
@@ -46,8 +47,9 @@ struct call {
 	struct smmuinv_ring ring;
 	uint32_t limit;
 	struct entry entries[LIMIT_MAX];
-	uint32_t read;    /* entries that were read */
-	uint32_t told;    /* entries whose fate is known */
+	uint32_t read;  /* entries that were read */
+	uint32_t told;  /* entries whose fate is known */
+	uint32_t shown; /* untold: entries before the next that may be shown */
 	uint32_t applied; /* entries that the oracle has executed */
 	uint32_t fates[SMMUINV_FATE_UNREADABLE + 1];
 	bool unreadable;
@@ -71,6 +73,9 @@ struct vmm {
 	uint32_t carried_first;
 	uint32_t carried_end;
 	bool may_carry; /* without ops.seen: there may be some */
+	/* What a host that does exactly that has to execute in this call. */
+	struct smmuinv_command expected[LIMIT_MAX * (FUZZ_FAULTS + 1)];
+	uint32_t expected_count;
 };
 
 static bool by_pointer(const struct vmm *v)
@@ -80,7 +85,7 @@ static bool by_pointer(const struct vmm *v)
 
 static bool is_told(const struct vmm *v)
 {
-	return !(v->flags & QUEUE_NOT_SEEN) || by_pointer(v);
+	return !(v->flags & QUEUE_NOT_SEEN);
 }
 
 static uint8_t next_action(struct vmm *v)
@@ -138,8 +143,9 @@ static void note_read(struct vmm *v, const struct smmuinv_command *raw)
 }
 
 /*
- * Reads by pointer cannot be seen. But memory changes in the VMM's callbacks
- * only, where it is known how far the queue has come.
+ * Reads by pointer cannot be seen. But memory and streams change only in those
+ * of the VMM's callbacks where it is known how far the queue has come: not at a
+ * CMD_SYNC, which does not end a window.
  */
 static void catch_up(struct vmm *v, uint32_t read)
 {
@@ -199,7 +205,7 @@ static void apply(struct vmm *v, uint32_t n)
 	for (; c->applied < n; c->applied++) {
 		const struct entry *e = &c->entries[c->applied];
 
-		if (!fuzz_names_stream(&e->raw) || e->plugged)
+		if (!e->done && (!fuzz_names_stream(&e->raw) || e->plugged))
 			oracle_execute(&v->world.oracle, &e->raw);
 	}
 }
@@ -222,20 +228,41 @@ static bool nothing_is_carried(const struct vmm *v)
 	return is_told(v) ? v->carried_first == v->carried_end : !v->may_carry;
 }
 
+static int check(const struct vmm *v, const struct smmuinv_command *raw,
+		 struct smmuinv_finding *finding)
+{
+	*finding = (struct smmuinv_finding){ .size = sizeof(*finding) };
+	return smmuinv_check(raw, &v->world.guest, &v->world.carried,
+			     v->world.check_flags, finding);
+}
+
+/* Has the VMM a callback for it? */
+static bool is_presented(const struct vmm *v, const struct smmuinv_command *raw)
+{
+	struct smmuinv_finding finding;
+
+	if (check(v, raw, &finding) != SMMUINV_VMM)
+		return false;
+	switch (fuzz_opcode(raw)) {
+	case SMMUINV_CMD_SYNC:
+	case SMMUINV_CMD_CFGI_STE:
+	case SMMUINV_CMD_CFGI_STE_RANGE:
+		return !(v->flags & QUEUE_NO_CALLBACK);
+	default:
+		return true;
+	}
+}
+
 /* The next entry that is the VMM's; those before it may wait for a CMD_SYNC. */
 static uint32_t next_of_the_vmms(struct vmm *v)
 {
 	struct call *c = &v->call;
-	uint32_t n = c->told;
+	uint32_t n = is_told(v) ? c->told : c->shown;
 
-	if (!is_told(v))
-		return c->read - 1;
 	for (;; n++) {
 		catch_up(v, n + 1);
 		must(n < c->read);
-		if (smmuinv_check(&c->entries[n].raw, &v->world.guest,
-				  &v->world.host, v->world.check_flags,
-				  NULL) == SMMUINV_VMM)
+		if (is_presented(v, &c->entries[n].raw))
 			return n;
 	}
 }
@@ -249,8 +276,10 @@ static const struct entry *presented(struct vmm *v, bool sync)
 	struct call *c = &v->call;
 	uint32_t n = next_of_the_vmms(v);
 
-	must(!c->stopped && !c->unreadable && !c->failed);
-	must(c->read == n + 1);
+	must(!c->stopped && !c->failed);
+	/* Reading goes on behind a CMD_SYNC, before it is signaled. */
+	must(sync || (c->read == n + 1 && !c->unreadable));
+	c->shown = n + 1;
 	if (is_told(v))
 		carry_upto(v, n);
 	if (sync)
@@ -262,21 +291,36 @@ static const struct entry *presented(struct vmm *v, bool sync)
 	return &c->entries[n];
 }
 
+/* Everything is cached again, after what was read has been executed. */
+static void refill(struct vmm *v)
+{
+	uint32_t i;
+
+	for (i = 0; i < v->call.read; i++)
+		v->call.entries[i].done = true;
+	fuzz_world_refill(&v->world);
+}
+
+static void change_memory(struct vmm *v, uint8_t action)
+{
+	scramble(memory_at(v, v->call.read + next_action(v) % 4u - 1), action);
+}
+
 /* What VMMs and guests do at such a moment. */
-static int act(struct vmm *v)
+static int act(struct vmm *v, bool sync)
 {
 	struct call *c = &v->call;
 	uint8_t action = next_action(v);
+	bool position_known = !(sync && by_pointer(v));
 
-	if (action & 0x10)
+	if (action & 0x10 && position_known)
 		change_stream(v, action);
-	if (action & 0x20)
-		fuzz_world_refill(&v->world);
+	if (action & 0x20 && position_known)
+		refill(v);
 	if (action & 0x40)
 		may_not_use_the_queue(v);
-	if (action & 0x80)
-		scramble(memory_at(v, c->read + next_action(v) % 4u - 1),
-			 action);
+	if (action & 0x80 && position_known)
+		change_memory(v, action);
 	if (trouble(v, action)) {
 		c->failed = action & 0x10 ? -EIO : -ENOMEM;
 		return c->failed;
@@ -292,7 +336,7 @@ static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
 	must(fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE);
 	must(sid == fuzz_sid(&e->raw));
 	must(leaf == (le64toh(e->raw.dw[1]) & 1));
-	return act(v);
+	return act(v, false);
 }
 
 static int on_cfgi_ste_range(void *opaque, uint32_t first, uint32_t last)
@@ -304,7 +348,7 @@ static int on_cfgi_ste_range(void *opaque, uint32_t first, uint32_t last)
 	must(fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE_RANGE);
 	must(first == fuzz_sid(&e->raw) / span * span);
 	must(last - first == (uint32_t)(span - 1));
-	return act(v);
+	return act(v, false);
 }
 
 static int on_sync(void *opaque, const struct smmuinv_sync *sync)
@@ -316,7 +360,7 @@ static int on_sync(void *opaque, const struct smmuinv_sync *sync)
 	must(!(sync->irq && sync->sev) && (!sync->msi || sync->irq));
 	must(sync->msi || (!sync->msi_address && !sync->msi_data));
 	must(!(sync->msi_address & 3) && sync->msi_address >> 56 == 0);
-	return act(v);
+	return act(v, true);
 }
 
 static int on_command(void *opaque, const struct smmuinv_command *command)
@@ -327,14 +371,51 @@ static int on_command(void *opaque, const struct smmuinv_command *command)
 	must(fuzz_opcode(&e->raw) == fuzz_opcode(command));
 	must(!smmuinv_opcode_is_forwarded(fuzz_opcode(command)));
 	must(!smmuinv_command_get(command, SMMUINV_FIELD_RES0));
-	return act(v);
+	return act(v, false);
+}
+
+static void note_cd(void *opaque, const struct smmuinv_cd *cd)
+{
+	struct vmm *v = opaque;
+
+	must(!smmuinv_vsmmu_note_cd(v->world.vsmmu, cd));
+}
+
+/*
+ * As it is read, and ahead of the others. A granule that no table has makes the
+ * library less certain, and nothing else.
+ */
+static void on_cfgi_cd(void *opaque, uint32_t sid, uint32_t ssid, bool all)
+{
+	struct vmm *v = opaque;
+	uint8_t action = next_action(v);
+	struct smmuinv_cd cd = {
+		.size = sizeof(cd),
+		.valid = action & 1,
+		.asid = action >> 4,
+		.walks = { true, action & 2 },
+		.tg = { action >> 2 & 3, action >> 4 & 3 },
+	};
+	const struct entry *e;
+
+	must(!v->call.stopped && !v->call.failed);
+	must(!all || !ssid);
+	if ((action & 12) == 12)
+		note_cd(v, &cd);
+	if (by_pointer(v))
+		return;
+	must(v->call.read);
+	e = &v->call.entries[v->call.read - 1];
+	must(sid == fuzz_sid(&e->raw));
+	must(fuzz_opcode(&e->raw) ==
+	     (all ? SMMUINV_CMD_CFGI_CD_ALL : SMMUINV_CMD_CFGI_CD));
 }
 
 static bool matches_verdict(const struct vmm *v, const struct entry *e,
 			    enum smmuinv_fate fate, enum smmuinv_rule rule)
 {
-	int verdict = smmuinv_check(&e->raw, &v->world.guest, &v->world.host,
-				    v->world.check_flags, NULL);
+	struct smmuinv_finding finding;
+	int verdict = check(v, &e->raw, &finding);
 
 	switch (fate) {
 	case SMMUINV_FATE_FORWARDED:
@@ -392,6 +473,15 @@ static void pass_over(struct vmm *v, uint32_t index,
 	carry_upto(v, n);
 }
 
+static void expect(struct vmm *v, const struct smmuinv_command *raw)
+{
+	struct smmuinv_finding finding;
+
+	must(check(v, raw, &finding) == SMMUINV_FORWARD);
+	must(v->expected_count < ARRAY_SIZE(v->expected));
+	v->expected[v->expected_count++] = finding.command;
+}
+
 /*
  * Each command's fate once, as it was read, and in the order of the queue but
  * for those that waited for a CMD_SYNC, which keep their own order.
@@ -406,6 +496,8 @@ static void on_seen(void *opaque, uint32_t index,
 
 	must(!c->stopped && !c->failed && fate <= SMMUINV_FATE_UNREADABLE);
 	c->fates[fate]++;
+	if (fate == SMMUINV_FATE_FORWARDED)
+		expect(v, command);
 	if (carried_seen(v, index, command, fate))
 		return;
 	c->stopped =
@@ -434,6 +526,7 @@ static void open_queue(struct vmm *v, const struct head *head)
 		.cfgi_ste_range = on_cfgi_ste_range,
 		.sync = on_sync,
 		.command = on_command,
+		.cfgi_cd = on_cfgi_cd,
 		.seen = on_seen,
 	};
 	struct smmuinv_queue_params params = {
@@ -557,7 +650,9 @@ static void the_end_is_where_it_says(struct vmm *v, int rc,
 		must(p->cerror <= SMMUINV_CERROR_ATC_INV_SYNC);
 	}
 	must(!is_told(v) || c->told == p->consumed);
-	must(!c->unreadable || rc < 0 || p->cerror == SMMUINV_CERROR_ABT);
+	/* Before what cannot be read, the queue may have stopped otherwise. */
+	must(!c->unreadable || rc < 0 || p->cerror == SMMUINV_CERROR_ABT ||
+	     p->cerror == SMMUINV_CERROR_ATC_INV_SYNC);
 }
 
 static void the_numbers_add_up(const struct vmm *v,
@@ -605,9 +700,25 @@ static void a_call_is_bounded(const struct vmm *v, uint64_t calls_before)
 {
 	uint64_t calls = smmuinv_mock_calls(v->world.mock) - calls_before;
 
-	/* Single commands at the worst, and both rounds of the erratum. */
-	must(calls <=
-	     2u * (v->call.limit + ARRAY_SIZE(v->carried)) + 2 * FUZZ_FAULTS);
+	must(calls <= fuzz_calls_max(v->call.limit + ARRAY_SIZE(v->carried)));
+}
+
+/* What the host has executed if nothing went wrong, command for command. */
+static void the_record_is_that_of_the_plan(const struct vmm *v,
+					   const struct smmuinv_progress *p)
+{
+	const struct smmuinv_command *executed;
+	size_t n = smmuinv_mock_executed(v->world.mock, &executed);
+
+	/* Behind a CMD_SYNC that failed there is more that was executed. */
+	if (!is_told(v) || v->world.faults || v->call.failed ||
+	    v->world.repeat || v->world.by_pages)
+		return;
+	must(n == p->host_commands && n <= v->expected_count);
+	if (v->world.as_written)
+		must(n == v->expected_count &&
+		     (!n ||
+		      !memcmp(executed, v->expected, n * sizeof(*executed))));
 }
 
 static int consume(struct vmm *v, struct smmuinv_progress *p)
@@ -616,6 +727,8 @@ static int consume(struct vmm *v, struct smmuinv_progress *p)
 	int rc;
 
 	*p = (struct smmuinv_progress){ .size = sizeof(*p) };
+	smmuinv_mock_forget(v->world.mock);
+	v->expected_count = 0;
 	rc = smmuinv_queue_consume(v->queue, &v->call.ring, p);
 	a_call_is_bounded(v, calls);
 	return rc;
@@ -638,6 +751,7 @@ static void drive(struct vmm *v, struct smmuinv_progress *p)
 	     p->host_error == rc);
 	the_end_is_where_it_says(v, rc, p);
 	the_numbers_add_up(v, p);
+	the_record_is_that_of_the_plan(v, p);
 	what_is_consumed_is_done(v, p->consumed);
 	if (rc < 0)
 		a_failure_has_a_reason(v, rc, p);
@@ -659,6 +773,7 @@ static void reset(struct vmm *v)
 	v->carried_first = v->carried_end;
 	v->may_carry = false;
 	fuzz_world_refill(&v->world);
+	smmuinv_vsmmu_forget_cds(v->world.vsmmu);
 }
 
 static void go_on(struct vmm *v, const struct smmuinv_progress *p)
@@ -703,17 +818,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct smmuinv_command commands[COMMANDS_MAX];
 	struct vmm *v = calloc(1, sizeof(*v));
 	struct head head;
-	size_t count = 0;
+	size_t count =
+		fuzz_commands(commands, COMMANDS_MAX, sizeof(head), data, size);
 
 	must(v != NULL);
 	fuzz_head(&head, sizeof(head), data, size);
-	if (size > sizeof(head))
-		count = (size - sizeof(head)) / sizeof(*commands);
-	if (count > COMMANDS_MAX)
-		count = COMMANDS_MAX;
-	if (count)
-		memcpy(commands, data + sizeof(head),
-		       count * sizeof(*commands));
 	v->flags = head.flags;
 	memcpy(v->actions, head.actions, sizeof(v->actions));
 	fuzz_world_open(&v->world, &head.world, commands,

@@ -22,6 +22,18 @@ void fuzz_head(void *head, size_t n, const uint8_t *data, size_t size)
 		memcpy(head, data, size < n ? size : n);
 }
 
+size_t fuzz_commands(struct smmuinv_command *commands, size_t max, size_t head,
+		     const uint8_t *data, size_t size)
+{
+	size_t count = size > head ? (size - head) / sizeof(*commands) : 0;
+
+	if (count > max)
+		count = max;
+	if (count)
+		memcpy(commands, data + head, count * sizeof(*commands));
+	return count;
+}
+
 uint32_t fuzz_u32(const uint8_t bytes[4])
 {
 	return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 |
@@ -113,9 +125,9 @@ void fuzz_guest(struct smmuinv_features *guest,
 	static const enum smmuinv_feature covers[] = {
 		SMMUINV_FEATURE_TTF,     SMMUINV_FEATURE_ATS,
 		SMMUINV_FEATURE_ASID16,  SMMUINV_FEATURE_CD2L,
-		SMMUINV_FEATURE_RIL,     SMMUINV_FEATURE_GRAN4K,
-		SMMUINV_FEATURE_GRAN16K, SMMUINV_FEATURE_GRAN64K,
-		SMMUINV_FEATURE_DS,      SMMUINV_FEATURE_D128,
+		SMMUINV_FEATURE_GRAN4K,  SMMUINV_FEATURE_GRAN16K,
+		SMMUINV_FEATURE_GRAN64K, SMMUINV_FEATURE_DS,
+		SMMUINV_FEATURE_D128,
 	};
 	size_t i;
 
@@ -129,6 +141,75 @@ void fuzz_guest(struct smmuinv_features *guest,
 	same(guest, host, SMMUINV_FEATURE_STALL_MODEL);
 	same(guest, host, SMMUINV_FEATURE_TERM_MODEL);
 	must(!smmuinv_features_compatible(guest, host, NULL));
+}
+
+struct smmuinv_features fuzz_carried(const struct smmuinv_features *guest,
+				     const struct smmuinv_features *host)
+{
+	struct smmuinv_features carried = *host;
+
+	spec_feature_set(&carried, SMMUINV_FEATURE_RIL,
+			 spec_feature_get(guest, SMMUINV_FEATURE_RIL) |
+				 spec_feature_get(host, SMMUINV_FEATURE_RIL));
+	return carried;
+}
+
+/* One granule of each set, the lowest, and takes it out. */
+static struct smmuinv_cd next_cd(unsigned int sets[2], unsigned int shown)
+{
+	struct smmuinv_cd cd = { .size = sizeof(cd), .valid = true };
+	unsigned int half;
+	uint8_t tg;
+
+	for (half = 0; half < 2; half++) {
+		cd.walks[half] = sets[half];
+		if (sets[half] == shown && shown & (shown - 1)) {
+			sets[half] = 0;
+			continue;
+		}
+		for (tg = SMMUINV_TG_64K; tg && !cd.tg[half]; tg--) {
+			if (sets[half] >> tg & 1)
+				cd.tg[half] = tg;
+		}
+		sets[half] &= ~(1u << cd.tg[half]);
+	}
+	return cd;
+}
+
+void fuzz_tell_granules(const struct oracle *o, uint16_t asid,
+			void (*note)(void *opaque, const struct smmuinv_cd *cd),
+			void *opaque)
+{
+	unsigned int sets[2] = {
+		oracle_granules(o, asid, false),
+		oracle_granules(o, asid, true),
+	};
+
+	if (!(o->notes & ORACLE_LOWER))
+		return;
+	do {
+		struct smmuinv_cd cd = next_cd(sets, oracle_shown(o));
+
+		cd.asid = asid;
+		note(opaque, &cd);
+	} while (sets[0] || sets[1]);
+}
+
+void fuzz_tell_all(const struct oracle *o,
+		   const struct smmuinv_command *commands, size_t count,
+		   void (*note)(void *opaque, const struct smmuinv_cd *cd),
+		   void *opaque)
+{
+	size_t i;
+
+	for (i = 0; i < o->count; i++)
+		fuzz_tell_granules(o, o->entries[i].asid, note, opaque);
+	for (i = 0; i < count; i++) {
+		if (fuzz_opcode(&commands[i]) == SMMUINV_CMD_TLBI_NH_VA)
+			fuzz_tell_granules(
+				o, (uint16_t)(le64toh(commands[i].dw[0]) >> 48),
+				note, opaque);
+	}
 }
 
 /* Whatever a host may answer, and what it may not. */
@@ -175,7 +256,7 @@ static void inject(struct fuzz_world *w, const struct fuzz_fault *bytes)
 
 static bool repeats(const struct fuzz_world_head *head)
 {
-	switch (head->policy >> 2 & 3) {
+	switch ((head->policy >> 2 & 3u) % 3u) {
 	case SMMUINV_REPEAT_AS_HOST:
 		return head->flags & FUZZ_HW_REPEAT;
 	case SMMUINV_REPEAT_ALWAYS:
@@ -202,9 +283,15 @@ static void open_vsmmu(struct fuzz_world *w, const struct fuzz_world_head *head)
 				    SMMUINV_HW_INFO_REPEAT :
 				    0,
 		.repeat = (head->policy >> 2 & 3u) % 3u,
+		.plan = head->policy >> 4 & 1 ? SMMUINV_PLAN_AS_WRITTEN :
+						SMMUINV_PLAN_FEWEST,
+		.pages_max = head->pages_max,
 	};
 
 	w->repeat = repeats(head);
+	w->as_written = vsmmu.plan == SMMUINV_PLAN_AS_WRITTEN;
+	w->by_pages = spec_feature_get(&w->guest, SMMUINV_FEATURE_RIL) &&
+		      !spec_feature_get(&w->host, SMMUINV_FEATURE_RIL);
 	must(!smmuinv_mock_new(&mock, &w->mock));
 	must(!smmuinv_mock_backend(w->mock, &w->backend));
 	must(!smmuinv_mock_add_viommu(w->mock, &vsmmu.viommu_id));
@@ -241,12 +328,19 @@ static void choose_vsids(struct fuzz_world *w,
 	}
 }
 
-static void open_oracle(struct fuzz_world *w,
+static void note_cd(void *opaque, const struct smmuinv_cd *cd)
+{
+	struct fuzz_world *w = opaque;
+
+	must(!smmuinv_vsmmu_note_cd(w->vsmmu, cd));
+}
+
+static void open_oracle(struct fuzz_world *w, uint8_t notes,
 			const struct smmuinv_command *commands, size_t count)
 {
 	size_t i;
 
-	oracle_init(&w->oracle, &w->guest);
+	oracle_init(&w->oracle, &w->guest, notes);
 	for (i = 0; i < count; i++)
 		oracle_aim(&w->oracle, &commands[i]);
 	must(!smmuinv_caches_new(ORACLE_ENTRIES, &w->caches));
@@ -262,9 +356,11 @@ void fuzz_world_open(struct fuzz_world *w, const struct fuzz_world_head *head,
 	memset(w, 0, sizeof(*w));
 	fuzz_host(&w->host, head->host_idr, head->flags & FUZZ_HOST_ATS);
 	fuzz_guest(&w->guest, &w->host, head->guest_idr);
+	w->carried = fuzz_carried(&w->guest, &w->host);
 	w->check_flags = head->flags & FUZZ_STRICT ? SMMUINV_CHECK_STRICT : 0;
-	open_oracle(w, commands, count);
+	open_oracle(w, head->notes, commands, count);
 	open_vsmmu(w, head);
+	fuzz_tell_all(&w->oracle, commands, count, note_cd, w);
 	choose_vsids(w, head, commands, count);
 	for (s = 0; s < FUZZ_STREAMS; s++) {
 		must(!smmuinv_mock_add_device(w->mock, &w->device[s]));
@@ -350,12 +446,27 @@ void fuzz_world_replug(struct fuzz_world *w, uint32_t vsid)
 	fuzz_world_toggle(w, s);
 }
 
-void fuzz_world_judge(const struct fuzz_world *w)
+bool fuzz_world_is_exact(const struct fuzz_world *w)
 {
-	int stale = oracle_stale(&w->oracle, w->caches);
+	return w->as_written && !w->repeat && !w->by_pages;
+}
+
+/*
+ * Single commands at the worst, as planned and then as written, and both rounds
+ * of the erratum; each fault may halve the calls.
+ */
+uint64_t fuzz_calls_max(uint64_t commands)
+{
+	return 4 * (commands + 3) + 4 * (UINT64_C(1) << FUZZ_FAULTS);
+}
+
+void fuzz_judge(const struct oracle *oracle,
+		const struct smmuinv_caches *caches)
+{
+	int stale = oracle_stale(oracle, caches);
 
 	if (stale >= 0) {
-		const struct smmuinv_cache_entry *e = &w->oracle.entries[stale];
+		const struct smmuinv_cache_entry *e = &oracle->entries[stale];
 
 		fprintf(stderr,
 			"stale: kind %u asid %u%s tg %u level %u address "
@@ -366,6 +477,11 @@ void fuzz_world_judge(const struct fuzz_world *w)
 			e->ssv ? " ssv" : "");
 	}
 	must(stale < 0);
+}
+
+void fuzz_world_judge(const struct fuzz_world *w)
+{
+	fuzz_judge(&w->oracle, w->caches);
 	/* Whatever the guest wrote, no host queue has stopped. */
 	must(!smmuinv_mock_wedged(w->mock));
 }

@@ -31,6 +31,10 @@ _Noreturn void fuzz_fail(const char *file, int line, const char *what);
 /* @n bytes at most, zeroes where the input is too short for a head. */
 void fuzz_head(void *head, size_t n, const uint8_t *data, size_t size);
 
+/* The commands behind a head; returns how many, @max at most. */
+size_t fuzz_commands(struct smmuinv_command *commands, size_t max, size_t head,
+		     const uint8_t *data, size_t size);
+
 uint32_t fuzz_u32(const uint8_t bytes[4]);
 
 /* The opcode and StreamID bits of a raw command, read without the library. */
@@ -61,10 +65,11 @@ struct fuzz_world_head {
 	uint8_t host_idr[24];
 	uint8_t guest_idr[24];
 	uint8_t flags;  /* FUZZ_* */
-	uint8_t policy; /* kernel in bits 1:0, repeat in bits 3:2 */
+	uint8_t policy; /* kernel in bits 1:0, repeat in bits 3:2, plan in 4 */
 	uint8_t vsid[FUZZ_STREAMS];
-	uint8_t plugged; /* a bit for each stream that is there at first */
-	uint8_t spare[2];
+	uint8_t plugged;   /* a bit for each stream that is there at first */
+	uint8_t notes;     /* ORACLE_*: what the VMM tells of granules */
+	uint8_t pages_max; /* 0 for the default */
 	struct fuzz_fault faults[FUZZ_FAULTS];
 };
 
@@ -74,18 +79,47 @@ struct fuzz_world_head {
 
 /*
  * The registers of a head made into SMMUs that fit each other: whatever the
- * bytes are, smmuinv_features_compatible() says yes.
+ * bytes are, smmuinv_features_compatible() says yes. The guest may have ranges
+ * on a host without.
  */
 void fuzz_host(struct smmuinv_features *host, const uint8_t idr[24], bool ats);
 void fuzz_guest(struct smmuinv_features *guest,
 		const struct smmuinv_features *host, const uint8_t idr[24]);
 
+/*
+ * The host with the guest's ranges, if it has none: what a virtual SMMU
+ * carries, as smmuinv_check() is to be asked about it.
+ */
+struct smmuinv_features fuzz_carried(const struct smmuinv_features *guest,
+				     const struct smmuinv_features *host);
+
+/*
+ * The granules of @asid's tables, told one by one: @note is called for each CD
+ * that there is or was.
+ */
+void fuzz_tell_granules(const struct oracle *o, uint16_t asid,
+			void (*note)(void *opaque, const struct smmuinv_cd *cd),
+			void *opaque);
+
+/* Of every ASID that the oracle or a TLBI_NH_VA of @commands has. */
+void fuzz_tell_all(const struct oracle *o,
+		   const struct smmuinv_command *commands, size_t count,
+		   void (*note)(void *opaque, const struct smmuinv_cd *cd),
+		   void *opaque);
+
+/* Nothing is in @caches that @oracle says is gone. */
+void fuzz_judge(const struct oracle *oracle,
+		const struct smmuinv_caches *caches);
+
 /* A virtual SMMU over the mock, and the oracle that judges it. */
 struct fuzz_world {
 	struct smmuinv_features host;
 	struct smmuinv_features guest;
+	struct smmuinv_features carried;
 	uint32_t check_flags;
 	bool repeat;
+	bool as_written;
+	bool by_pages; /* the guest's ranges are none of the host's */
 	struct smmuinv_caches *caches;
 	struct smmuinv_mock *mock;
 	struct smmuinv_backend *backend;
@@ -110,6 +144,12 @@ uint32_t fuzz_world_toggle(struct fuzz_world *w, unsigned int stream);
 void fuzz_world_replug(struct fuzz_world *w, uint32_t vsid);
 
 bool fuzz_world_has(const struct fuzz_world *w, uint32_t vsid);
+
+/* Does the host get exactly the forwarded commands, in their order? */
+bool fuzz_world_is_exact(const struct fuzz_world *w);
+
+/* How many calls may there be for so many commands at the worst? */
+uint64_t fuzz_calls_max(uint64_t commands);
 
 /* Nothing that the guest asked to be rid of is still cached. */
 void fuzz_world_judge(const struct fuzz_world *w);

@@ -252,9 +252,57 @@ void oracle_fill(const struct oracle *o, struct smmuinv_caches *caches)
 		must(smmuinv_caches_insert(caches, &o->entries[i]) == (int)i);
 }
 
+/* IDR5, and AArch32's tables have the 4K granule (IDR0.TTF). */
+unsigned int oracle_shown(const struct oracle *o)
+{
+	unsigned int shown = (unsigned int)bits(o->guest.idr[5], 6, 4) << 1;
+
+	if (o->guest.idr[0] >> 2 & 1)
+		shown |= 1u << SMMUINV_TG_4K;
+	return shown;
+}
+
+static unsigned int other_granule(unsigned int tg)
+{
+	return tg % SMMUINV_TG_64K + 1;
+}
+
+unsigned int oracle_granules(const struct oracle *o, uint16_t asid, bool upper)
+{
+	unsigned int lower = o->notes & ORACLE_LOWER;
+	unsigned int tg = upper ? (o->notes & ORACLE_UPPER) >> 2 : lower;
+	unsigned int set;
+	bool odd = asid & 1;
+
+	if (!lower || (odd && o->notes & ORACLE_ODD_UNKNOWN))
+		return oracle_shown(o);
+	if (!upper && odd && o->notes & ORACLE_ODD_OTHER)
+		tg = other_granule(tg);
+	set = tg ? 1u << tg : 0;
+	if (!upper && !odd && o->notes & ORACLE_EVEN_TWO)
+		set |= 1u << other_granule(tg);
+	return set & oracle_shown(o);
+}
+
+/* An address that belongs to no half may be anything. */
+static bool may_exist(const struct oracle *o,
+		      const struct smmuinv_cache_entry *e)
+{
+	uint64_t top = e->address >> 55;
+	unsigned int set = oracle_shown(o);
+
+	if (e->kind != SMMUINV_CACHED_LEAF && e->kind != SMMUINV_CACHED_TABLE)
+		return true;
+	if (!top || top == UINT64_MAX >> 55)
+		set = oracle_granules(o, e->asid, top);
+	return set >> e->tg & 1;
+}
+
 static void add(struct oracle *o, struct smmuinv_cache_entry entry)
 {
 	entry.size = sizeof(entry);
+	if (!may_exist(o, &entry))
+		return;
 	if (o->count < ORACLE_ENTRIES)
 		o->entries[o->count++] = entry;
 }
@@ -298,7 +346,8 @@ static void add_table(struct oracle *o, uint64_t va, uint16_t asid,
 	       });
 }
 
-void oracle_init(struct oracle *o, const struct smmuinv_features *guest)
+void oracle_init(struct oracle *o, const struct smmuinv_features *guest,
+		 uint8_t notes)
 {
 	static const uint64_t addresses[] = {
 		0,
@@ -309,7 +358,7 @@ void oracle_init(struct oracle *o, const struct smmuinv_features *guest)
 	unsigned int tg, level;
 	size_t i;
 
-	*o = (struct oracle){ .guest = *guest };
+	*o = (struct oracle){ .guest = *guest, .notes = notes };
 	for (i = 0; i < ARRAY_SIZE(addresses); i++) {
 		for (tg = 1; tg <= 3; tg++) {
 			for (level = 1; level <= 3; level++)

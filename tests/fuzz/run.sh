@@ -18,6 +18,7 @@ tests/corpus, and runs each target for N seconds (default 60):
   command  one command, any two SMMUs
   queue    a whole queue: registers, memory that changes, callbacks, host faults
   batch    added and submitted commands, host faults
+  plan     one window of commands: what the host is asked for instead
 
 The same seed (default 1; 0 for another each time) tries the same inputs in a
 fresh build folder, so that a failure can be had again. What a run finds out is
@@ -34,7 +35,7 @@ packages=(
 	clang libclang-rt-dev libc6-dev binutils meson ninja-build pkg-config
 	libcmocka-dev python3
 )
-all_targets=(command queue batch)
+all_targets=(command queue batch plan)
 build=$root/build/fuzz
 seconds=60
 seed=1

@@ -20,7 +20,13 @@ SLICES = 8      # inputs from a stream
 HOST_ATS = 1 << 1       # FUZZ_HOST_ATS
 RAW_GUEST = 1 << 7      # fuzz-command.c
 BY_POINTER = 1 << 2     # QUEUE_BY_POINTER
+NOT_SEEN = 1 << 3       # QUEUE_NOT_SEEN
 ALL_STREAMS = 7
+RIL = 1 << 10           # of IDR3
+
+# What is known of granules: nothing; 4K, 16K, 64K in both halves; others and
+# unknown ones for odd ASIDs; two for even ones (oracle.h).
+NOTES = [0, 5, 5, 10, 15, 9, 0x15, 0x25, 0x45, 0x06]
 
 # call, pass, error, executed, count, vanish, spare: struct fuzz_fault. The
 # errors are indices of fuzz_errors[].
@@ -68,7 +74,11 @@ def registers(idr):
 
 
 def smmus(host, guest, number):
-    """The registers, and flags that go with them."""
+    """The registers, and flags that go with them; the host without ranges now
+    and then.
+    """
+    if number % 5 == 4:
+        host = host[:3] + [host[3] & ~RIL] + host[4:]
     flags = HOST_ATS if host[0] >> 10 & 1 else 0
     return registers(host) + registers(guest), flags | number % 2
 
@@ -79,8 +89,10 @@ def world(host, guest, number):
     faults = b""
     for fault in TROUBLES[number % len(TROUBLES)]:
         faults += bytes(fault) + bytes(2)
-    policy = number % 3 | (number // 3 % 2) << 2
-    head = idr + bytes([flags, policy, 8, 16, 24, ALL_STREAMS, 0, 0])
+    policy = number % 3 | (number // 3 % 2) << 2 | (number % 4 == 1) << 4
+    pages_max = number * 7 % 90
+    head = idr + bytes([flags, policy, 8, 16, 24, ALL_STREAMS,
+                        NOTES[number % len(NOTES)], pages_max])
     return (head + faults).ljust(104, b"\0")
 
 
@@ -95,6 +107,7 @@ def command_input(host, guest, number, commands):
 def queue_input(host, guest, number, commands):
     count = len(commands) // 16
     flags = BY_POINTER if number % 2 else 0
+    flags |= NOT_SEEN if number % 4 > 1 else 0
     head = bytes([7, 16 if number % 4 else 3, flags, 0])
     head += struct.pack("<2I", 120 + count, 120)
     actions = bytes((number * 37 + 11 * i) & 0x7f for i in range(20))
@@ -107,10 +120,18 @@ def batch_input(host, guest, number, commands):
     return world(host, guest, number) + head + actions + commands
 
 
+def plan_input(host, guest, number, commands):
+    idr, flags = smmus(host, guest, number)
+    head = bytes([flags, NOTES[number % len(NOTES)], number * 7 % 90,
+                  number * 11 % 64, *([0, 0, 0, number % 3]), number % 4])
+    return (idr + head).ljust(64, b"\0") + commands
+
+
 TARGETS = {
     "command": command_input,
     "queue": queue_input,
     "batch": batch_input,
+    "plan": plan_input,
 }
 
 

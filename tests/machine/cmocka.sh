@@ -33,20 +33,7 @@ keep() {
 		>"$to/pkgconfig/cmocka.pc"
 }
 
-case "${1:-}" in
--h | --help)
-	usage
-	exit 0
-	;;
-'' | -*)
-	usage >&2
-	exit 1
-	;;
-esac
-
-host_supported
-mkdir -p "$1"
-cache=$(cd "$1" && pwd)
+cache_open "$@"
 # The C library that it runs with is this system's, so it is of the same suite.
 codename=$(debian_codename)
 result=$cache/cmocka-$codename
@@ -59,12 +46,9 @@ if [ ! -e "$result/pkgconfig/cmocka.pc" ]; then
 	trap 'exit 1' INT TERM HUP
 	archive_setup "$cache/apt-cmocka" "$codename" arm64 9>&- ||
 		skip "no network, and no cmocka for arm64 is cached"
-	(cd "$work" && archive_fetch "$cache/apt-cmocka" \
-		libcmocka-dev libcmocka0) 9>&- ||
+	archive_unpack "$cache/apt-cmocka" "$work/root" \
+		libcmocka-dev libcmocka0 9>&- ||
 		skip "cmocka for arm64 cannot be fetched"
-	for deb in "$work"/*.deb; do
-		dpkg-deb -x "$deb" "$work/root"
-	done
 	rm -rf "$result"
 	keep "$work/root" "$work/result"
 	mv "$work/result" "$result"

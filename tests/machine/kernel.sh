@@ -156,20 +156,8 @@ kernel_keep() {
 	mv "$work/result" "$result"
 }
 
-case "${1:-}" in
--h | --help)
-	usage
-	exit 0
-	;;
-'' | -*)
-	usage >&2
-	exit 1
-	;;
-esac
-
-host_supported
-mkdir -p "$1/kernel"
-cache=$(cd "$1" && pwd)
+cache_open "$@"
+mkdir -p "$cache/kernel"
 apt=$cache/apt-kernel
 work=$cache/kernel/.work
 

@@ -59,7 +59,7 @@ backport_list() {
 
 # backport_unpack DIR: the files of the backported emulator, nothing installed.
 backport_unpack() {
-	local dir=$1 codename suite deb
+	local dir=$1 codename suite
 	local apt=$cache/apt-qemu
 	local -a list
 	codename=$(debian_codename)
@@ -72,13 +72,8 @@ backport_unpack() {
 		skip "$suite has no emulator that fits this system"
 	}
 	say "fetching ${#list[@]} packages: ${list[*]%%=*}"
-	mkdir -p "$dir/debs"
-	(cd "$dir/debs" && archive_fetch "$apt" "${list[@]}") ||
+	archive_unpack "$apt" "$dir/root" "${list[@]}" ||
 		skip "the emulator's packages cannot be fetched"
-	for deb in "$dir/debs"/*.deb; do
-		dpkg-deb -x "$deb" "$dir/root"
-	done
-	rm -rf "$dir/debs"
 }
 
 # wrapper_write FILE: starts the emulator of the folder that FILE is in.
@@ -147,20 +142,7 @@ cached() {
 	mv "$dir/version.now" "$dir/version"
 }
 
-case "${1:-}" in
--h | --help)
-	usage
-	exit 0
-	;;
-'' | -*)
-	usage >&2
-	exit 1
-	;;
-esac
-
-host_supported
-mkdir -p "$1"
-cache=$(cd "$1" && pwd)
+cache_open "$@"
 exec 9>"$cache/.qemu.lock"
 flock 9
 trap 'rm -rf "$cache/.qemu.new"' EXIT

@@ -9,10 +9,14 @@ root=$(cd "$here/../.." && pwd)
 
 usage() {
 	cat <<'END'
-usage: tests/machine/run.sh
+usage: tests/machine/run.sh [--bench FILE]
 
 The machine test: the library over a real Linux kernel with a real SMMUv3 driver
 and real DMA, in an emulator. What it proves: tests/machine/README.md.
+
+  --bench FILE       no test: measures, and puts lines of JSON into FILE and what
+                     the emulator's SMMU looked up into FILE.trace; scripts/bench
+                     reads them
 
 environment:
   KERNEL=X.Y         this kernel instead of the newest on offer (6.13 or newer);
@@ -75,8 +79,9 @@ cross_file() {
 	END
 }
 
-# cross_build HEADERS CMOCKA: the whole project, for arm64; sets "build". The
-# folder is this source tree's and this configuration's own.
+# cross_build HEADERS CMOCKA [TARGET]: the whole project, or only this of it, for
+# arm64; sets "build". The folder is this source tree's and this configuration's
+# own.
 cross_build() {
 	local key file=$cache/cross-$$.ini
 	cross_file "$1" "$2" >"$file"
@@ -92,12 +97,12 @@ cross_build() {
 			--cross-file "$here/aarch64.cross" \
 			--cross-file "$build/host.ini" ||
 		die "the project cannot be configured for arm64"
-	quietly ninja -C "$build" ||
+	quietly ninja -C "$build" ${3:+"$3"} ||
 		die "the project does not compile for arm64"
 }
 
 # files_list CMOCKA: boot.sh's --file options: what the programs are linked with,
-# the streams, the examples and the unit tests.
+# the streams and, but for benchmarks, the examples and the unit tests.
 files_list() {
 	local name program
 	for name in ld-linux-aarch64.so.1 libc.so.6; do
@@ -109,6 +114,7 @@ files_list() {
 		printf '%s\n' --file \
 			"corpus/$name.bin=$root/tests/corpus/$name.bin"
 	done
+	[ -z "$bench" ] || return 0
 	for name in bringup replay; do
 		printf '%s\n' --file "$name=$build/examples/$name"
 	done
@@ -176,6 +182,27 @@ boot_differential() {
 	boot "$1" console-differential "${options[@]}" --timeout 600
 }
 
+# boot_bench CMOCKA FILE: what the kernel takes, as lines of JSON; and what the
+# emulator's SMMU looked up for the device, with the time.
+boot_bench() {
+	local event
+	local -a options=(--qemu-arg -D --qemu-arg "$records/trace-bench"
+		--qemu-arg -msg --qemu-arg timestamp=on)
+	for event in smmu_iotlb_lookup_hit smmu_iotlb_lookup_miss smmu_get_pte \
+		smmuv3_translate_success; do
+		options+=(--qemu-arg -trace --qemu-arg "$event")
+	done
+	boot "$1" console-bench --append SMMUINV_TESTS=bench \
+		"${options[@]}" --timeout 900
+	{
+		printf '{"bench": "machine", "kernel": "%s", "emulator": "%s"}\n' \
+			"$(cat "$kernel/version")" \
+			"$(sed -n '1s/.* version \([^ ]*\).*/\1/p' "$qemu/version")"
+		grep '^{"bench"' "$records/console-bench"
+	} >"$2"
+	cp "$records/trace-bench" "$2.trace"
+}
+
 # total WORD: the sum of the consoles' "CASES WORD N".
 total() {
 	awk -v word="$1" '$1 == "CASES" && $2 == word { n += $3 }
@@ -229,10 +256,15 @@ summary() {
 	say "passed in $SECONDS s; records: $records"
 }
 
+bench=
 case "${1:-}" in
 -h | --help)
 	usage
 	exit 0
+	;;
+--bench)
+	[ $# -eq 2 ] || die "--bench wants a file (see --help)"
+	bench=$2
 	;;
 ?*)
 	usage >&2
@@ -262,6 +294,12 @@ build=
 
 say "Linux $(cat "$kernel/version"): its header, the build for arm64, the boot"
 uapi_check "$kernel/headers/include"
+if [ -n "$bench" ]; then
+	cross_build "$kernel/headers/include" "$cmocka" \
+		tests/machine/machine-test 8>&-
+	boot_bench "$cmocka" "$bench" 8>&-
+	exit 0
+fi
 cross_build "$kernel/headers/include" "$cmocka" 8>&-
 boot "$cmocka" console --trace "$records/trace" \
 	--append "SMMUINV_TEST_SCALE=$unit_scale" --timeout 600 8>&-

@@ -134,3 +134,8 @@ int edu_dma_write(struct edu *edu, uint64_t iova, size_t length,
 	error = load(edu, edu->landing_iova, length);
 	return error ? error : store(edu, iova, length);
 }
+
+int edu_dma_write_again(const struct edu *edu, uint64_t iova, size_t length)
+{
+	return length > EDU_BUFFER_SIZE ? -EINVAL : store(edu, iova, length);
+}

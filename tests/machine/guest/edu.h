@@ -47,4 +47,7 @@ int edu_dma_read(struct edu *edu, uint64_t iova, size_t length, void *out);
 int edu_dma_write(struct edu *edu, uint64_t iova, size_t length,
 		  const void *data);
 
+/* Writes the @length bytes of the last transfer once more, which is quicker. */
+int edu_dma_write_again(const struct edu *edu, uint64_t iova, size_t length);
+
 #endif

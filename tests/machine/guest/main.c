@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * /init of the machine: all tests, one after the other, or with
- * SMMUINV_TESTS=differential those that compare kernel and mock. The console is
- * the record; run.sh and compare-trace.py read it.
+ * SMMUINV_TESTS=differential those that compare kernel and mock, or with
+ * SMMUINV_TESTS=bench the benchmarks. The console is the record; run.sh and
+ * compare-trace.py read it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,7 @@ static int run_all_others(void)
 	int failed = test_bringup();
 
 	failed += test_dma();
+	failed += test_plan();
 	failed += test_refusal();
 	failed += test_opcodes();
 	failed += test_corpus();
@@ -62,6 +64,8 @@ int main(void)
 	tests = getenv("SMMUINV_TESTS");
 	if (tests && !strcmp(tests, "differential"))
 		failed = run_differential();
+	else if (tests && !strcmp(tests, "bench"))
+		failed = test_bench();
 	else
 		failed = run_all_others();
 	machine_power_off(failed != 0);

@@ -56,28 +56,62 @@ static int count_sync(void *opaque, const struct smmuinv_sync *sync)
 	return 0;
 }
 
-static void make_vsmmu(struct rig *rig)
+void rig_note_cd(struct rig *rig)
+{
+	struct smmuinv_cd cd = { .size = sizeof(cd) };
+
+	assert_int_equal(smmuinv_cd_read(&cd, rig->cd.memory), 0);
+	assert_int_equal(smmuinv_vsmmu_note_cd(rig->vsmmu, &cd), 0);
+}
+
+/* There is one stream, with one descriptor. */
+static void see_cfgi_cd(void *opaque, uint32_t sid, uint32_t ssid, bool all)
+{
+	struct rig *rig = opaque;
+
+	(void)ssid;
+	(void)all;
+	if (rig->notes_cds && sid == RIG_VSID)
+		rig_note_cd(rig);
+}
+
+static void make_vsmmu(struct rig *rig,
+		       const struct smmuinv_vsmmu_params *params)
 {
 	static const struct smmuinv_queue_ops ops = {
 		.size = sizeof(ops),
 		.sync = count_sync,
+		.cfgi_cd = see_cfgi_cd,
 	};
 	const struct smmuinv_queue_params queue = {
 		.size = sizeof(queue),
 		.ops = &ops,
 		.opaque = rig,
 	};
-	struct smmuinv_vsmmu_params params =
-		rig_vsmmu_params(rig, SMMUINV_AS_HOST);
 
-	rig->guest = params.guest;
-	assert_int_equal(smmuinv_vsmmu_new(&params, &rig->vsmmu), 0);
+	rig->guest = params->guest;
+	assert_int_equal(smmuinv_vsmmu_new(params, &rig->vsmmu), 0);
 	assert_int_equal(smmuinv_vsmmu_add_stream(
 				 rig->vsmmu, rig->nested.device.id, RIG_VSID),
 			 0);
 	assert_int_equal(
 		smmuinv_batch_new(rig->vsmmu, BATCH_CAPACITY, &rig->batch), 0);
 	assert_int_equal(smmuinv_queue_new(rig->vsmmu, &queue, &rig->queue), 0);
+}
+
+static void free_vsmmu(struct rig *rig)
+{
+	smmuinv_queue_free(rig->queue);
+	smmuinv_batch_free(rig->batch);
+	smmuinv_vsmmu_free(rig->vsmmu);
+}
+
+void rig_reshape(struct rig *rig, const struct smmuinv_vsmmu_params *params)
+{
+	free_vsmmu(rig);
+	make_vsmmu(rig, params);
+	rig->cons = rig->prod;
+	rig->notes_cds = false;
 }
 
 static void make_guest(struct rig *rig)
@@ -114,10 +148,12 @@ static void attach(struct rig *rig)
 int rig_group_setup(void **state)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
+	struct smmuinv_vsmmu_params params;
 
 	assert_non_null(rig);
 	open_host(rig);
-	make_vsmmu(rig);
+	params = rig_vsmmu_params(rig, SMMUINV_AS_HOST);
+	make_vsmmu(rig, &params);
 	make_guest(rig);
 	attach(rig);
 	*state = rig;
@@ -129,9 +165,7 @@ int rig_group_teardown(void **state)
 	struct rig *rig = *state;
 	int error = nested_detach(&rig->nested);
 
-	smmuinv_queue_free(rig->queue);
-	smmuinv_batch_free(rig->batch);
-	smmuinv_vsmmu_free(rig->vsmmu);
+	free_vsmmu(rig);
 	recorder_free(&rig->recorder);
 	if (nested_close(&rig->nested))
 		error = -1;
@@ -218,6 +252,15 @@ int rig_queue_consume(struct rig *rig, struct smmuinv_progress *progress)
 	return consumed;
 }
 
+void rig_queue_finish(struct rig *rig, struct smmuinv_progress *progress)
+{
+	assert_true(rig_queue_consume(rig, progress) > 0);
+	assert_int_equal(progress->cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(progress->cons, rig->prod);
+	assert_int_equal(progress->host_error, 0);
+	assert_int_equal(progress->dropped, 0);
+}
+
 void rig_queue_run(struct rig *rig, const struct smmuinv_command *commands,
 		   uint32_t count)
 {
@@ -225,11 +268,9 @@ void rig_queue_run(struct rig *rig, const struct smmuinv_command *commands,
 	uint32_t syncs = rig->syncs;
 
 	rig_queue_write(rig, commands, count);
-	assert_int_equal(rig_queue_consume(rig, &progress), count + 1);
-	assert_int_equal(progress.cerror, SMMUINV_CERROR_NONE);
-	assert_int_equal(progress.cons, rig->prod);
+	rig_queue_finish(rig, &progress);
+	assert_int_equal(progress.consumed, count + 1);
 	assert_int_equal(progress.forwarded, count);
-	assert_int_equal(progress.host_error, 0);
 	assert_int_equal(rig->syncs, syncs + 1);
 }
 

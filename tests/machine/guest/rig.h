@@ -6,6 +6,7 @@
 #ifndef GUEST_RIG_H
 #define GUEST_RIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,7 +28,7 @@
 #define PATTERN_A 0xaaaa0001U
 #define PATTERN_B 0xbbbb0002U
 
-#define RIG_RING_LOG2SIZE 8
+#define RIG_RING_LOG2SIZE 10
 #define RIG_RING_SIZE     (1u << RIG_RING_LOG2SIZE)
 
 struct rig {
@@ -50,6 +51,7 @@ struct rig {
 	uint32_t prod;
 	uint32_t cons;
 	uint32_t syncs;
+	bool notes_cds; /* its VMM tells the library what its CD says */
 };
 
 /* The device of the machine; main() sets it. */
@@ -58,6 +60,15 @@ extern struct pci_device rig_device;
 /* What a rig's guest is shown, for tests that make an SMMU by themselves. */
 struct smmuinv_vsmmu_params rig_vsmmu_params(const struct rig *rig,
 					     enum smmuinv_choice ril);
+
+/*
+ * From here on the guest's SMMU is this one, over the same host. What was noted
+ * of context descriptors is forgotten.
+ */
+void rig_reshape(struct rig *rig, const struct smmuinv_vsmmu_params *params);
+
+/* As the VMM does at a CFGI_CD, and when it attaches an STE. */
+void rig_note_cd(struct rig *rig);
 
 /* cmocka's fixtures for a group: all of it, and for a test: ends its window. */
 int rig_group_setup(void **state);
@@ -77,12 +88,17 @@ uint32_t rig_see(struct rig *rig, uint64_t va);
  */
 void rig_make_stale(struct rig *rig, uint64_t va, enum stage1_scope scope);
 
-/* The guest writes the commands and a CMD_SYNC, and rings the doorbell. */
+/* The guest writes the commands and a CMD_SYNC. */
 void rig_queue_write(struct rig *rig, const struct smmuinv_command *commands,
 		     uint32_t count);
+
+/* It rings the doorbell. */
 int rig_queue_consume(struct rig *rig, struct smmuinv_progress *progress);
 
-/* Both at once, for what must go well: all of it executed by the host. */
+/* For what must go well: all of it executed by the host. */
+void rig_queue_finish(struct rig *rig, struct smmuinv_progress *progress);
+
+/* Both at once, for what must go well. */
 void rig_queue_run(struct rig *rig, const struct smmuinv_command *commands,
 		   uint32_t count);
 

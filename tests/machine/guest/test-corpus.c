@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Command queues as real guests wrote them, replayed whole. The streams are
- * files in /corpus; those of their StreamIDs that are not the device's are
- * nobody's, and dropped.
+ * Command queues as real guests wrote them, replayed whole, command for command
+ * and as few as will do. The streams are files in /corpus; those of their
+ * StreamIDs that are not the device's are nobody's, and dropped.
  */
 #include <endian.h>
 #include <inttypes.h>
@@ -28,6 +28,18 @@ struct tally {
 	uint32_t forwarded;
 	uint32_t vmm;
 	uint32_t dropped;
+	/* What the host was asked for. */
+	uint32_t host_commands;
+	uint32_t ioctls;
+};
+
+/* Which guest, which host, and how. */
+struct way {
+	const char *path;
+	enum smmuinv_choice ril;
+	bool one_granule; /* the guest is shown 4K only */
+	bool host_lacks_ril;
+	uint32_t plan;
 };
 
 /* The ring is not full: its index would be that of an empty one. */
@@ -102,6 +114,8 @@ static void count_up(struct tally *tally,
 	tally->forwarded += progress->forwarded;
 	tally->vmm += progress->vmm;
 	tally->dropped += progress->dropped;
+	tally->host_commands += progress->host_commands;
+	tally->ioctls += progress->ioctls;
 }
 
 /* The guest's doorbells, until all is consumed. */
@@ -130,16 +144,31 @@ static struct tally consume(struct smmuinv_queue *queue,
 	return tally;
 }
 
+static struct smmuinv_vsmmu_params params_of(const struct rig *rig,
+					     const struct way *way)
+{
+	const uint32_t ril = 1u << 10;
+	const uint32_t larger_granules = 6u << 4;
+	struct smmuinv_vsmmu_params smmu = rig_vsmmu_params(rig, way->ril);
+
+	if (way->one_granule)
+		smmu.guest.idr[5] &= ~larger_granules;
+	if (way->host_lacks_ril)
+		smmu.host.idr[3] &= ~ril;
+	smmu.plan = way->plan;
+	return smmu;
+}
+
 /* The guest's SMMU is as the stream's was, so it is one of its own. */
 static struct tally replay(struct rig *rig, const struct stream *stream,
-			   enum smmuinv_choice ril)
+			   const struct way *way)
 {
 	static const struct smmuinv_queue_ops ops = { .size = sizeof(ops) };
 	const struct smmuinv_queue_params params = {
 		.size = sizeof(params),
 		.ops = &ops,
 	};
-	struct smmuinv_vsmmu_params smmu = rig_vsmmu_params(rig, ril);
+	struct smmuinv_vsmmu_params smmu = params_of(rig, way);
 	struct smmuinv_vsmmu *vsmmu;
 	struct smmuinv_queue *queue;
 	struct tally tally;
@@ -159,62 +188,170 @@ static struct tally replay(struct rig *rig, const struct stream *stream,
 	return tally;
 }
 
-static void prove(struct rig *rig, const char *name, const char *path,
-		  enum smmuinv_choice ril)
+/* How many commands of the host's that may be. */
+static void judge_host_commands(const struct way *way,
+				const struct tally *tally)
+{
+	if (way->host_lacks_ril)
+		return;
+	if (way->plan == SMMUINV_PLAN_AS_WRITTEN)
+		assert_int_equal(tally->host_commands, tally->forwarded);
+	else
+		assert_true(tally->host_commands <= tally->forwarded);
+}
+
+static void prove(struct rig *rig, const char *name, const struct way *way)
 {
 	uint64_t va = rig_fresh_va(rig);
 	struct stream stream;
 	struct tally expected;
 	struct tally tally;
 
-	stream_read(&stream, path);
+	stream_read(&stream, way->path);
 	expected = tally_of(&stream);
 	rig_make_stale(rig, va, STAGE1_GLOBAL);
 	recorder_begin(&rig->recorder, name);
-	tally = replay(rig, &stream, ril);
+	tally = replay(rig, &stream, way);
 	recorder_end(&rig->recorder);
 	assert_int_equal(tally.forwarded, expected.forwarded);
 	assert_int_equal(tally.vmm, expected.vmm);
 	assert_int_equal(tally.dropped, expected.dropped);
+	judge_host_commands(way, &tally);
 	/* Each begins with the guest's TLBI_NSNH_ALL. */
 	rig_expect(rig, va, PATTERN_B);
+	printf("NOTE %s: %" PRIu32 " forwarded, by %" PRIu32
+	       " host commands in %" PRIu32 " calls\n",
+	       name, tally.forwarded, tally.host_commands, tally.ioctls);
 	printf("CASES corpus %" PRIu32 "\n", stream.count);
 	free(stream.ring);
 }
 
+#define CORPUS_02 "/corpus/02-lk73-both-lazy-io.bin"
+#define CORPUS_03 "/corpus/03-lk73-both-vfio-map.bin"
+#define CORPUS_04 "/corpus/04-lk73-16k-both-io-vfio.bin"
+#define CORPUS_07 "/corpus/07-lk61-both-lazy-vfio.bin"
+#define CORPUS_09 "/corpus/09-lk73-both-noril-io.bin"
+#define CORPUS_29 "/corpus/29-lk73-l2guest-noril.bin"
+
+/* Command for command. */
+static void as_written(void **state, const char *name, const char *path,
+		       enum smmuinv_choice ril)
+{
+	const struct way way = {
+		.path = path,
+		.ril = ril,
+		.plan = SMMUINV_PLAN_AS_WRITTEN,
+	};
+
+	prove(*state, name, &way);
+}
+
+/* As few as will do. */
+static void fewest(void **state, const char *name, const char *path,
+		   enum smmuinv_choice ril)
+{
+	const struct way way = {
+		.path = path,
+		.ril = ril,
+		.plan = SMMUINV_PLAN_FEWEST,
+	};
+
+	prove(*state, name, &way);
+}
+
+static void with_the_granule_known(void **state, const char *name,
+				   const char *path)
+{
+	const struct way way = {
+		.path = path,
+		.ril = SMMUINV_OFF,
+		.one_granule = true,
+		.plan = SMMUINV_PLAN_FEWEST,
+	};
+
+	prove(*state, name, &way);
+}
+
 static void corpus_02_of_a_guest_with_ranges(void **state)
 {
-	prove(*state, __func__, "/corpus/02-lk73-both-lazy-io.bin", SMMUINV_ON);
+	as_written(state, __func__, CORPUS_02, SMMUINV_ON);
 }
 
 static void corpus_03_of_a_guest_with_every_level(void **state)
 {
-	prove(*state, __func__, "/corpus/03-lk73-both-vfio-map.bin",
-	      SMMUINV_ON);
+	as_written(state, __func__, CORPUS_03, SMMUINV_ON);
 }
 
 static void corpus_04_of_a_guest_with_16k_pages(void **state)
 {
-	prove(*state, __func__, "/corpus/04-lk73-16k-both-io-vfio.bin",
-	      SMMUINV_ON);
+	as_written(state, __func__, CORPUS_04, SMMUINV_ON);
 }
 
 static void corpus_07_of_an_older_guest(void **state)
 {
-	prove(*state, __func__, "/corpus/07-lk61-both-lazy-vfio.bin",
-	      SMMUINV_ON);
+	as_written(state, __func__, CORPUS_07, SMMUINV_ON);
 }
 
 static void corpus_29_of_a_guest_in_a_guest(void **state)
 {
-	prove(*state, __func__, "/corpus/29-lk73-l2guest-noril.bin",
-	      SMMUINV_OFF);
+	as_written(state, __func__, CORPUS_29, SMMUINV_OFF);
 }
 
 static void corpus_09_of_a_guest_without_ranges(void **state)
 {
-	prove(*state, __func__, "/corpus/09-lk73-both-noril-io.bin",
-	      SMMUINV_OFF);
+	as_written(state, __func__, CORPUS_09, SMMUINV_OFF);
+}
+
+static void corpus_02_planned(void **state)
+{
+	fewest(state, __func__, CORPUS_02, SMMUINV_ON);
+}
+
+static void corpus_03_planned(void **state)
+{
+	fewest(state, __func__, CORPUS_03, SMMUINV_ON);
+}
+
+static void corpus_04_planned(void **state)
+{
+	fewest(state, __func__, CORPUS_04, SMMUINV_ON);
+}
+
+static void corpus_07_planned(void **state)
+{
+	fewest(state, __func__, CORPUS_07, SMMUINV_ON);
+}
+
+static void corpus_29_planned(void **state)
+{
+	fewest(state, __func__, CORPUS_29, SMMUINV_OFF);
+}
+
+static void corpus_09_planned(void **state)
+{
+	fewest(state, __func__, CORPUS_09, SMMUINV_OFF);
+}
+
+static void corpus_29_planned_with_the_granule_known(void **state)
+{
+	with_the_granule_known(state, __func__, CORPUS_29);
+}
+
+static void corpus_09_planned_with_the_granule_known(void **state)
+{
+	with_the_granule_known(state, __func__, CORPUS_09);
+}
+
+/* After a migration: what were ranges are pages, or everything. */
+static void corpus_02_on_a_host_without_ranges(void **state)
+{
+	const struct way way = {
+		.path = CORPUS_02,
+		.ril = SMMUINV_ON,
+		.host_lacks_ril = true,
+	};
+
+	prove(*state, __func__, &way);
 }
 
 /* In none of the tests so far: of this boot this is the last over the kernel.
@@ -236,6 +373,15 @@ int test_corpus(void)
 		RIG_TEST(corpus_07_of_an_older_guest),
 		RIG_TEST(corpus_29_of_a_guest_in_a_guest),
 		RIG_TEST(corpus_09_of_a_guest_without_ranges),
+		RIG_TEST(corpus_02_planned),
+		RIG_TEST(corpus_03_planned),
+		RIG_TEST(corpus_04_planned),
+		RIG_TEST(corpus_07_planned),
+		RIG_TEST(corpus_29_planned),
+		RIG_TEST(corpus_09_planned),
+		RIG_TEST(corpus_29_planned_with_the_granule_known),
+		RIG_TEST(corpus_09_planned_with_the_granule_known),
+		RIG_TEST(corpus_02_on_a_host_without_ranges),
 		RIG_TEST(hosts_queue_never_suffered),
 	};
 

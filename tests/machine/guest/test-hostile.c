@@ -17,9 +17,11 @@
 #include "tests.h"
 #include "trial.h"
 
-#define COMMANDS      250000
-#define LOG2SIZE_MAX  8
-#define INDEX(n, log) ((n) & ((1u << (log)) - 1))
+#define COMMANDS             250000
+#define LOG2SIZE_MAX         8
+#define IDR3_RIL             (1u << 10)
+#define IDR5_LARGER_GRANULES (6u << 4)
+#define INDEX(n, log)        ((n) & ((1u << (log)) - 1))
 
 struct hostile {
 	struct trial *trial;
@@ -46,6 +48,9 @@ struct kind {
 	uint32_t check_flags;
 	uint32_t window;
 	uint32_t log2size;
+	uint32_t plan;
+	bool host_lacks_ril;
+	bool one_granule;
 	bool takes_commands;
 };
 
@@ -114,6 +119,11 @@ static void start(struct hostile *hostile, struct trial *trial,
 	};
 	smmu.backend = trial->twin.backend;
 	smmu.check_flags = kind->check_flags;
+	smmu.plan = kind->plan;
+	if (kind->host_lacks_ril)
+		smmu.host.idr[3] &= ~IDR3_RIL;
+	if (kind->one_granule)
+		smmu.guest.idr[5] &= ~IDR5_LARGER_GRANULES;
 	assert_int_equal(smmuinv_vsmmu_new(&smmu, &hostile->vsmmu), 0);
 	assert_int_equal(
 		smmuinv_queue_new(hostile->vsmmu, &params, &hostile->queue), 0);
@@ -304,7 +314,19 @@ static void hostile_guest_without_ranges(void **state)
 		.ril = SMMUINV_OFF,
 		.window = 17,
 		.log2size = LOG2SIZE_MAX,
+		.one_granule = true,
 		.takes_commands = true,
+	};
+
+	suffer(*state, &kind);
+}
+
+static void hostile_guest_on_a_host_without_ranges(void **state)
+{
+	const struct kind kind = {
+		.name = __func__,
+		.log2size = LOG2SIZE_MAX,
+		.host_lacks_ril = true,
 	};
 
 	suffer(*state, &kind);
@@ -315,6 +337,7 @@ static void hostile_guest_of_a_strict_smmu(void **state)
 	const struct kind kind = {
 		.name = __func__,
 		.check_flags = SMMUINV_CHECK_STRICT,
+		.plan = SMMUINV_PLAN_AS_WRITTEN,
 		.log2size = 5,
 		.takes_commands = true,
 	};
@@ -329,6 +352,7 @@ int test_hostile(void)
 	const struct CMUnitTest tests[] = {
 		HOSTILE_TEST(hostile_guest_with_ranges),
 		HOSTILE_TEST(hostile_guest_without_ranges),
+		HOSTILE_TEST(hostile_guest_on_a_host_without_ranges),
 		HOSTILE_TEST(hostile_guest_of_a_strict_smmu),
 	};
 

@@ -8,6 +8,7 @@
 int test_bringup(void);
 int test_opcodes(void);
 int test_dma(void);
+int test_plan(void);
 int test_refusal(void);
 int test_corpus(void);
 
@@ -16,6 +17,9 @@ int test_corpus(void);
 int test_hostile(void);
 int test_differential(void);
 int test_wedge(void);
+
+/* No test: what it prints is for scripts/bench. */
+int test_bench(void);
 
 /*
  * Runs every program in the folder /unit, the library's unit tests: it is their

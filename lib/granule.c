@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "granule.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define SET_BITS 4
+
+/* AArch32 tables have the 4K granule whatever IDR5 says. */
+static bool may_use(const struct smmuinv_features *guest, uint8_t tg)
+{
+	enum { TTF_AARCH32 = 1 };
+
+	if (tg == SMMUINV_TG_4K &&
+	    smmuinv_features_get(guest, SMMUINV_FEATURE_TTF) & TTF_AARCH32)
+		return true;
+	return smmuinv_features_has_granule(guest, UINT64_C(1)
+							   << granule_log2(tg));
+}
+
+int smmuinv__granules_init(struct granules *granules,
+			   const struct smmuinv_features *guest)
+{
+	unsigned int shown = 0;
+	uint8_t tg;
+
+	*granules = (struct granules){ .shown = SMMUINV_TG_ANY };
+	for (tg = SMMUINV_TG_4K; tg <= SMMUINV_TG_64K; tg++) {
+		if (!may_use(guest, tg))
+			continue;
+		granules->shown = tg;
+		shown++;
+	}
+	if (shown != 1)
+		granules->shown = SMMUINV_TG_ANY;
+	granules->of_asid = calloc(GRANULE_ASIDS, 1);
+	return granules->of_asid ? 0 : -ENOMEM;
+}
+
+void smmuinv__granules_free(struct granules *granules)
+{
+	free(granules->of_asid);
+}
+
+static void note(struct granules *granules, uint16_t asid, unsigned int half,
+		 uint8_t tg)
+{
+	uint8_t set = (uint8_t)(1u << tg);
+
+	__atomic_fetch_or(&granules->all[half], set, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&granules->of_asid[asid],
+			  (uint8_t)(set << (half * SET_BITS)),
+			  __ATOMIC_RELAXED);
+}
+
+/*
+ * Tables of which nothing is certain may be of AArch32, whose halves are
+ * others: then nothing is certain of either half.
+ */
+void smmuinv__granules_note(struct granules *granules,
+			    const struct smmuinv_cd *cd)
+{
+	unsigned int half;
+
+	for (half = 0; cd->valid && half < 2; half++) {
+		if (!cd->walks[half])
+			continue;
+		note(granules, cd->asid, half, cd->tg[half]);
+		if (cd->tg[half] == SMMUINV_TG_ANY)
+			note(granules, cd->asid, !half, SMMUINV_TG_ANY);
+	}
+}
+
+void smmuinv__granules_forget(struct granules *granules)
+{
+	uint32_t asid;
+
+	for (asid = 0; asid < GRANULE_ASIDS; asid++)
+		__atomic_store_n(&granules->of_asid[asid], 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&granules->all[0], 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&granules->all[1], 0, __ATOMIC_RELAXED);
+}
+
+static uint8_t only_one_of(uint8_t set)
+{
+	switch (set) {
+	case 1u << SMMUINV_TG_4K:
+		return SMMUINV_TG_4K;
+	case 1u << SMMUINV_TG_16K:
+		return SMMUINV_TG_16K;
+	case 1u << SMMUINV_TG_64K:
+		return SMMUINV_TG_64K;
+	default:
+		return SMMUINV_TG_ANY;
+	}
+}
+
+/*
+ * A TLBI_NH_VA reaches global entries too, whatever ASID made them: so no ASID
+ * may have another granule in this half. Which half it is, bit 55 says; an
+ * address that is not sign-extended from there is none that can be judged.
+ */
+uint8_t smmuinv__granule_of(const struct granules *granules, uint16_t asid,
+			    uint64_t va)
+{
+	uint64_t top = va >> 55;
+	unsigned int half = top != 0;
+	unsigned int set;
+
+	if (granules->shown != SMMUINV_TG_ANY)
+		return granules->shown;
+	if (top && top != UINT64_MAX >> 55)
+		return SMMUINV_TG_ANY;
+	set = __atomic_load_n(&granules->of_asid[asid], __ATOMIC_RELAXED);
+	set = set >> (half * SET_BITS) & ((1u << SET_BITS) - 1);
+	if (set != __atomic_load_n(&granules->all[half], __ATOMIC_RELAXED))
+		return SMMUINV_TG_ANY;
+	return only_one_of((uint8_t)set);
+}
