@@ -12,6 +12,7 @@
 #include <smmuinv/smmuinv.h>
 
 #include "host.h"
+#include "plug.h"
 
 /* What the guest sees, and the host has: 16-bit ASIDs, RIL, 4K granule. */
 static const struct smmuinv_features features = {
@@ -134,7 +135,7 @@ static int run(struct host *host)
 		return rc;
 	rc = host->next_device(host, &device);
 	if (!rc)
-		rc = smmuinv_vsmmu_add_stream(vsmmu, device, 0x10);
+		rc = plug_in(vsmmu, device, 0x10);
 	if (!rc)
 		rc = smmuinv_batch_new(vsmmu, 64, &batch);
 	if (!rc)

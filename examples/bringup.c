@@ -125,10 +125,15 @@ static int make_vsmmu(struct vmm *vmm)
 static int attach_device(struct vmm *vmm, uint32_t vsid)
 {
 	const struct iommufd_vste vste = iommufd_vste_bypass();
+	const struct smmuinv_stream_params stream = {
+		.size = sizeof(stream),
+		.dev_id = vmm->nested.device.id,
+		.vsid = vsid,
+	};
 	int error;
 
-	error = smmuinv_vsmmu_add_stream(vmm->vsmmu, vmm->nested.device.id,
-					 vsid);
+	/* smmuinv_streams_set() is for one that translates; queue.c has it. */
+	error = smmuinv_vsmmu_add_stream(vmm->vsmmu, &stream);
 	if (error)
 		return failed("smmuinv_vsmmu_add_stream", error);
 	error = nested_attach(&vmm->nested, &vste);

@@ -16,6 +16,7 @@
 #include "host.h"
 #include "options.h"
 #include "tally.h"
+#include "plug.h"
 
 /* One run. The callbacks get it as their opaque pointer. */
 struct replay {
@@ -39,11 +40,14 @@ struct replay {
 	uint64_t ioctls;
 	uint64_t doorbells;
 	uint64_t errors;
-	struct smmuinv_command *forwarded; /* what the guest asked for */
-	size_t forwarded_count;
+	struct smmuinv_command *asked; /* what the host should do */
+	size_t asked_count;
+	size_t asked_room;
+	bool no_memory;
+	uint64_t cd_alls; /* of these, not written by the guest: 4.3.1 */
 	/* Of the mock's record and of those, so many have been compared. */
 	size_t executed_judged;
-	size_t forwarded_judged;
+	size_t asked_judged;
 	bool different; /* they were not the same */
 	bool lost;      /* nor had the same effect */
 	uint64_t tlbis; /* in the record */
@@ -72,8 +76,7 @@ static bool read_commands(struct replay *r, FILE *file)
 	}
 	count = (size_t)length / sizeof(*r->file);
 	r->file = calloc(count + 1, sizeof(*r->file));
-	r->forwarded = calloc(count + 1, sizeof(*r->forwarded));
-	if (!r->file || !r->forwarded ||
+	if (!r->file ||
 	    fread(r->file, sizeof(*r->file), count, file) != count) {
 		complain("%s: could not be read", r->options->file);
 		return false;
@@ -96,20 +99,38 @@ static bool load(struct replay *r)
 	return ok;
 }
 
-/* The VMM's part of a guest's commands: here, nothing but to agree. */
-static int do_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
+/* Keep what the host should do, to compare it with what it did. */
+static void ask(struct replay *r, const struct smmuinv_command *command)
 {
-	(void)opaque;
-	(void)sid;
-	(void)leaf;
-	return 0;
+	if (r->asked_count == r->asked_room) {
+		size_t room = r->asked_room ? 2 * r->asked_room : 4096;
+		struct smmuinv_command *more =
+			realloc(r->asked, room * sizeof(*more));
+
+		if (!more) {
+			r->no_memory = true;
+			return;
+		}
+		r->asked = more;
+		r->asked_room = room;
+	}
+	r->asked[r->asked_count++] = *command;
 }
 
-static int do_cfgi_ste_range(void *opaque, uint32_t first, uint32_t last)
+/*
+ * The VMM's part of a guest's commands: here, nothing but to agree. The STEs
+ * are not in the file. They stay as they are, so all streams translate, and the
+ * library has the host forget the CDs of each that is named (4.3.1).
+ */
+static int do_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
 {
-	(void)opaque;
-	(void)first;
-	(void)last;
+	struct replay *r = opaque;
+	struct smmuinv_command command;
+
+	(void)leaf;
+	smmuinv_command_cfgi_cd_all(&command, sid);
+	ask(r, &command);
+	r->cd_alls++;
 	return 0;
 }
 
@@ -127,10 +148,7 @@ static int do_command(void *opaque, const struct smmuinv_command *command)
 	return 0;
 }
 
-/*
- * Keep what the host should do, to compare it with what it did. A host without
- * ranges does it by pages.
- */
+/* A host without ranges does them by pages. */
 static void remember(struct replay *r, const struct smmuinv_command *command)
 {
 	struct smmuinv_finding finding = { .size = sizeof(finding) };
@@ -140,7 +158,7 @@ static void remember(struct replay *r, const struct smmuinv_command *command)
 	(void)smmuinv_check(command, &r->options->guest, &host,
 			    r->options->strict ? SMMUINV_CHECK_STRICT : 0,
 			    &finding);
-	r->forwarded[r->forwarded_count++] = finding.command;
+	ask(r, &finding.command);
 }
 
 static void list(const struct replay *r, const struct smmuinv_command *command,
@@ -199,7 +217,7 @@ static int add_stream(struct replay *r, uint32_t vsid)
 		return 0;
 	rc = r->host.next_device(&r->host, &device);
 	if (!rc)
-		rc = smmuinv_vsmmu_add_stream(r->vsmmu, device, vsid);
+		rc = plug_in(r->vsmmu, device, vsid);
 	return rc == -ENODEV || rc == -ERANGE ? 0 : rc;
 }
 
@@ -279,7 +297,6 @@ static bool make_queue(struct replay *r)
 	static const struct smmuinv_queue_ops ops = {
 		.size = sizeof(ops),
 		.cfgi_ste = do_cfgi_ste,
-		.cfgi_ste_range = do_cfgi_ste_range,
 		.sync = do_sync,
 		.command = do_command,
 		.seen = seen,
@@ -411,15 +428,16 @@ struct stretch {
 static struct stretch take_stretch(struct replay *r)
 {
 	struct stretch s = {
-		.asked = r->forwarded + r->forwarded_judged,
-		.asked_count = r->forwarded_count - r->forwarded_judged,
+		.asked_count = r->asked_count - r->asked_judged,
 	};
 	size_t count = r->host.executed(&r->host, &s.executed);
 
+	if (r->asked_count)
+		s.asked = r->asked + r->asked_judged;
 	s.executed_count = count - r->executed_judged;
 	if (count)
 		s.executed += r->executed_judged;
-	r->forwarded_judged = r->forwarded_count;
+	r->asked_judged = r->asked_count;
 	r->executed_judged = count;
 	return s;
 }
@@ -444,6 +462,8 @@ static int judge(struct replay *r)
 
 	for (i = 0; i < s.executed_count; i++)
 		r->tlbis += is_tlbi(&s.executed[i]);
+	if (r->no_memory)
+		return -ENOMEM;
 	if (is_same(&s))
 		return 0;
 	r->different = true;
@@ -482,7 +502,7 @@ static void print_json_features(const char *name,
 	printf("],\n");
 }
 
-/* Is the record, command for command, what was forwarded? */
+/* Is the record, command for command, what was asked for? */
 static const char *record_of(const struct replay *r)
 {
 	if (!r->host.executed)
@@ -490,7 +510,7 @@ static const char *record_of(const struct replay *r)
 	return r->different ? "different" : "equal";
 }
 
-/* Is nothing left that the forwarded commands would have removed? */
+/* Is nothing left that what was asked for would have removed? */
 static const char *effect_of(const struct replay *r)
 {
 	if (!r->host.executed)
@@ -513,6 +533,7 @@ static void print_json(const struct replay *r)
 	       r->options->as_written ? "as-written" : "fewest");
 	printf(" \"doorbells\": %" PRIu64 ",\n", r->doorbells);
 	printf(" \"host_commands\": %" PRIu64 ",\n", r->host_commands);
+	printf(" \"cd_alls\": %" PRIu64 ",\n", r->cd_alls);
 	printf(" \"host_tlbis\": %" PRIu64 ",\n", r->tlbis);
 	printf(" \"ioctls\": %" PRIu64 ",\n", r->ioctls);
 	printf(" \"record\": \"%s\",\n", record_of(r));
@@ -581,7 +602,7 @@ int main(int argc, char **argv)
 free_memory:
 	free(r.replaced);
 	free(r.ring);
-	free(r.forwarded);
+	free(r.asked);
 	free(r.file);
 	return status;
 }

@@ -8,9 +8,14 @@
 #include "backend.h"
 #include "command.h"
 #include "params.h"
-#include "plan.h"
 #include "stream.h"
 #include "vsmmu.h"
+
+/* A command that some vIOMMUs have executed. */
+struct again {
+	struct smmuinv_command command;
+	uint64_t done;
+};
 
 struct smmuinv_batch {
 	struct smmuinv_vsmmu *vsmmu;
@@ -24,9 +29,21 @@ struct smmuinv_batch {
 	uint32_t rules_end;
 	uint32_t kinds;       /* RANK_BIT() of all of them */
 	uint32_t kinds_since; /* of those since the last CMD_SYNC */
+	uint8_t *slots; /* for each that names a stream, whose vIOMMU has it */
+	uint8_t *skip;  /* for each: the present vIOMMU has not to do it */
+	/* For each before @done_end: which vIOMMUs have executed it already. */
+	uint64_t *done;
+	uint32_t done_end;
+	uint64_t done_changes;
+	/* The same of commands that were forgotten: see recognise(). */
+	struct again *again;
+	uint32_t again_base;
+	uint32_t again_count;
+	/* Not counted yet: commands that were read, by forwarded opcode. */
+	uint32_t read[COMMAND_FORWARDED];
 	/* CMD_SYNCs between them. */
 	uint32_t sync_count;
-	struct batch_sync *syncs;
+	struct window_sync *syncs;
 	/* What the host is asked for. */
 	struct plan plan;
 };
@@ -39,10 +56,15 @@ static int batch_init(struct smmuinv_batch *b, struct smmuinv_vsmmu *vsmmu,
 	b->rules_first = UINT32_MAX;
 	b->commands = calloc(capacity, sizeof(*b->commands));
 	b->rules = calloc(capacity, sizeof(*b->rules));
+	b->slots = calloc(capacity, sizeof(*b->slots));
+	b->skip = calloc(capacity, sizeof(*b->skip));
+	b->done = calloc(capacity, sizeof(*b->done));
+	b->again = calloc(capacity, sizeof(*b->again));
 	b->syncs = calloc(capacity, sizeof(*b->syncs));
-	if (!b->commands || !b->rules || !b->syncs)
+	if (!b->commands || !b->rules || !b->slots || !b->skip || !b->done ||
+	    !b->again || !b->syncs)
 		return -ENOMEM;
-	return smmuinv__plan_init(&b->plan, capacity, &vsmmu->host,
+	return smmuinv__plan_init(&b->plan, capacity, &vsmmu->guest,
 				  vsmmu->pages_max);
 }
 
@@ -73,6 +95,10 @@ void smmuinv_batch_free(struct smmuinv_batch *batch)
 		return;
 	smmuinv__plan_free(&batch->plan);
 	free(batch->syncs);
+	free(batch->again);
+	free(batch->done);
+	free(batch->skip);
+	free(batch->slots);
 	free(batch->rules);
 	free(batch->commands);
 	free(batch);
@@ -114,6 +140,7 @@ static void free_places(struct smmuinv_batch *batch, uint32_t n)
 static void forget(struct smmuinv_batch *batch)
 {
 	batch->rules_first = UINT32_MAX;
+	batch->done_end = 0;
 	batch->kinds = 0;
 	batch->kinds_since = 0;
 	batch->sync_count = 0;
@@ -122,6 +149,18 @@ static void forget(struct smmuinv_batch *batch)
 void smmuinv_batch_clear(struct smmuinv_batch *batch)
 {
 	smmuinv__batch_truncate(batch, 0);
+	smmuinv__batch_forget_done(batch);
+}
+
+void smmuinv__batch_forget_again(struct smmuinv_batch *batch)
+{
+	batch->again_count = 0;
+}
+
+void smmuinv__batch_forget_done(struct smmuinv_batch *batch)
+{
+	batch->again_count = 0;
+	batch->done_end = 0;
 }
 
 uint32_t smmuinv__batch_room(const struct smmuinv_batch *batch)
@@ -134,9 +173,31 @@ bool smmuinv__batch_is_full(const struct smmuinv_batch *batch)
 	return !smmuinv__batch_room(batch);
 }
 
+/* Those that most commands are, without the counters that all threads share. */
+static void count_pushed(struct smmuinv_batch *batch, uint8_t opcode)
+{
+	unsigned int i;
+
+	for (i = 0; i < COMMAND_FORWARDED; i++) {
+		if (smmuinv__forwarded_opcodes[i] != opcode)
+			continue;
+		batch->read[i]++;
+		return;
+	}
+	smmuinv__counters_read(&batch->vsmmu->counters, opcode, 1);
+}
+
 void smmuinv__batch_push(struct smmuinv_batch *batch,
 			 const struct smmuinv_command *canonical,
 			 enum smmuinv_rule rule)
+{
+	count_pushed(batch, smmuinv_command_opcode(canonical));
+	smmuinv__batch_push_own(batch, canonical, rule);
+}
+
+void smmuinv__batch_push_own(struct smmuinv_batch *batch,
+			     const struct smmuinv_command *canonical,
+			     enum smmuinv_rule rule)
 {
 	if (rule == SMMUINV_RULE_NONE)
 		batch->kinds_since |= RANK_BIT(command_rank(canonical));
@@ -149,9 +210,9 @@ uint32_t smmuinv__batch_push_forwarded(struct smmuinv_batch *batch,
 				       const struct smmuinv_command *commands,
 				       uint32_t n, uint32_t *kinds)
 {
-	uint32_t pushed =
-		smmuinv__check_forward(&batch->vsmmu->check, commands, n,
-				       batch->commands + batch->count, kinds);
+	uint32_t pushed = smmuinv__check_forward(
+		&batch->vsmmu->check, commands, n,
+		batch->commands + batch->count, kinds, batch->read);
 
 	batch->kinds_since |= *kinds;
 	batch->kinds |= *kinds;
@@ -173,7 +234,7 @@ bool smmuinv__batch_syncs_full(const struct smmuinv_batch *batch)
 void smmuinv__batch_push_sync(struct smmuinv_batch *batch,
 			      const struct smmuinv_command *command)
 {
-	batch->syncs[batch->sync_count++] = (struct batch_sync){
+	batch->syncs[batch->sync_count++] = (struct window_sync){
 		.at = batch->count,
 		.kinds = batch->kinds_since,
 		.command = *command,
@@ -182,7 +243,7 @@ void smmuinv__batch_push_sync(struct smmuinv_batch *batch,
 }
 
 uint32_t smmuinv__batch_syncs(const struct smmuinv_batch *batch,
-			      const struct batch_sync **syncs)
+			      const struct window_sync **syncs)
 {
 	*syncs = batch->syncs;
 	return batch->sync_count;
@@ -217,403 +278,254 @@ int smmuinv_batch_add(struct smmuinv_batch *batch,
 		      const struct smmuinv_command *command,
 		      struct smmuinv_finding *finding)
 {
+	struct smmuinv_command copy;
 	struct check_found found;
 	int verdict;
 
 	if (!batch || !command || (finding && !PARAMS_WRITABLE(finding)))
 		return -EINVAL;
-	verdict = smmuinv__check_run(&batch->vsmmu->check, command, &found);
+	copy = command_read_once(command);
+	verdict = smmuinv__check_run(&batch->vsmmu->check, &copy, &found);
 	if (verdict == SMMUINV_FORWARD || verdict == SMMUINV_IGNORE) {
 		if (smmuinv__batch_is_full(batch))
 			return -ENOSPC;
 		smmuinv__batch_push(batch, &found.command, found.rule);
+	} else {
+		smmuinv__counters_refused(&batch->vsmmu->counters,
+					  smmuinv_command_opcode(&copy),
+					  verdict, found.rule);
 	}
 	smmuinv__check_report(finding, &found);
 	return verdict;
 }
 
+/* Why nothing is sent for a command that names the stream. */
+static enum smmuinv_rule stream_rule(const struct stream *stream,
+				     const struct smmuinv_command *command)
+{
+	if (!stream)
+		return SMMUINV_RULE_STREAM_UNKNOWN;
+	if (smmuinv_command_opcode(command) == SMMUINV_CMD_ATC_INV)
+		return stream->ats ? SMMUINV_RULE_NONE : SMMUINV_RULE_ATS_OFF;
+	return stream->translates ? SMMUINV_RULE_NONE :
+				    SMMUINV_RULE_NOT_TRANSLATING;
+}
+
+static uint8_t slot_of(const struct smmuinv_vsmmu *vsmmu,
+		       const struct stream *stream)
+{
+	uint32_t slot = 0;
+
+	/* A stream is on one of them, or could not have been added. */
+	while (stream && vsmmu->viommus[slot].id != stream->viommu_id)
+		slot++;
+	return (uint8_t)slot;
+}
+
+static bool depends_on_stream(const struct smmuinv_batch *batch, uint32_t index)
+{
+	switch (batch->rules[index]) {
+	case SMMUINV_RULE_PREFETCH:
+	case SMMUINV_RULE_SSID_OUT_OF_RANGE:
+		return false;
+	default:
+		return command_names_stream(&batch->commands[index]);
+	}
+}
+
+/* The host is not there at all. */
+static void resolve_nowhere(struct smmuinv_batch *batch, uint32_t first)
+{
+	uint32_t i;
+
+	for (i = first; i < batch->count; i++) {
+		if (batch->rules[i] == SMMUINV_RULE_NONE)
+			set_rule(batch, i, SMMUINV_RULE_NO_VIOMMU);
+	}
+}
+
 /*
- * Are the streams there now? They may come and go between two tries. Commands
- * of one stream often follow each other, so the last answer is remembered.
+ * Whose are the commands that name a stream, and in what state is it now?
+ * Streams come and go between two tries. Commands of one stream often follow
+ * each other, so the last answer is remembered.
  */
 static void resolve(struct smmuinv_batch *batch, uint32_t first)
 {
+	const struct stream *stream = NULL;
 	uint64_t asked = UINT64_MAX;
-	bool known = false;
+	uint8_t slot = 0;
 	uint32_t i;
 
-	if (!(batch->kinds & ~RANKS_TLBI))
+	if (!batch->vsmmu->viommu_count)
+		resolve_nowhere(batch, first);
+	if (!batch->vsmmu->viommu_count || !(batch->kinds & ~RANKS_TLBI))
 		return;
 	for (i = first; i < batch->count; i++) {
 		const struct smmuinv_command *command = &batch->commands[i];
 		uint32_t sid = command_sid(command);
 
-		if (!command_names_stream(command) ||
-		    batch->rules[i] == SMMUINV_RULE_SSID_OUT_OF_RANGE)
+		if (!depends_on_stream(batch, i))
 			continue;
-		if (sid != asked)
-			known = smmuinv__streams_has(batch->vsmmu->streams,
-						     sid);
-		asked = sid;
-		set_rule(batch, i,
-			 known ? SMMUINV_RULE_NONE :
-				 SMMUINV_RULE_STREAM_UNKNOWN);
-	}
-}
-
-/* Commands for the host, and of which of the batch's each is the first part. */
-struct slice {
-	struct smmuinv_command *commands;
-	uint32_t *origin; /* NULL: in a row from @first on */
-	uint32_t first;
-	uint32_t count;
-};
-
-/* A run of calls, and how far it has come. Indices are those of the slice. */
-struct execution {
-	uint32_t done;    /* commands known to be executed, from the first */
-	uint32_t limit;   /* commands worth sending */
-	uint32_t chunk;   /* at most so many in a call */
-	uint32_t refused; /* the command that the kernel refused, or NONE */
-	int error;        /* why not all are worth sending */
-	bool atc_timed_out;
-};
-
-/*
- * How many commands of a failed call are worth believing in enough to be sent
- * again. Only a refusal (-EIO) leaves a count that means something: everything
- * before it was accepted, but since the last 63-entry boundary not sent to the
- * hardware. With every other error nothing is certain.
- */
-static uint32_t accepted(int error, uint32_t asked, uint32_t count)
-{
-	return error == -EIO && count < asked ? count : 0;
-}
-
-static bool has_atc_inv(const struct smmuinv_command *commands, uint32_t n)
-{
-	uint32_t i;
-
-	for (i = 0; i < n; i++) {
-		if (smmuinv_command_opcode(&commands[i]) == SMMUINV_CMD_ATC_INV)
-			return true;
-	}
-	return false;
-}
-
-/* The kernel syncs by blocks of 63: a smaller call should not waste one. */
-static uint32_t half_of(uint32_t n)
-{
-	enum { BLOCK = 63 };
-
-	return n / 2 > BLOCK ? n / 2 / BLOCK * BLOCK : n / 2;
-}
-
-/*
- * A failed call. For lack of memory it is tried again in smaller ones, which
- * the kernel may have memory for; otherwise the accepted prefix is all that is
- * still worth sending.
- */
-static void absorb(struct execution *e, const struct smmuinv_command *commands,
-		   int rc, uint32_t asked, uint32_t count)
-{
-	if (rc == -ENOMEM && asked > 1) {
-		e->chunk = half_of(asked);
-		return;
-	}
-	e->error = rc;
-	e->limit = e->done + accepted(rc, asked, count);
-	e->refused =
-		rc == -EIO && count < asked ? e->limit : SMMUINV_INDEX_NONE;
-	e->atc_timed_out = rc == -ETIMEDOUT && has_atc_inv(commands, asked);
-}
-
-/* An answer that claims success for another number of commands is none. */
-static int invalidate(const struct smmuinv_batch *batch,
-		      const struct smmuinv_command *commands, uint32_t asked,
-		      uint32_t *count, struct batch_outcome *outcome)
-{
-	const struct smmuinv_vsmmu *v = batch->vsmmu;
-	int rc;
-
-	*count = asked;
-	rc = smmuinv__backend_invalidate(v->backend, v->viommu_id, commands,
-					 count);
-	outcome->ioctls++;
-	outcome->host_commands += asked;
-	if (!rc && *count != asked)
-		rc = -EPROTO;
-	if (rc) {
-		outcome->host_error = rc;
-		outcome->host_count = *count;
-	}
-	return rc;
-}
-
-/*
- * After a refusal the accepted prefix is sent by itself, until a call succeeds
- * as a whole: only such a call ends in a sync that covers all its commands.
- * Every turn gets further, makes the calls smaller, or leaves fewer commands to
- * send, so there is an end to them.
- */
-static struct execution host_execute(const struct smmuinv_batch *batch,
-				     const struct slice *slice,
-				     struct batch_outcome *outcome)
-{
-	struct execution e = {
-		.limit = slice->count,
-		.chunk = slice->count,
-		.refused = SMMUINV_INDEX_NONE,
-	};
-
-	while (e.done < e.limit) {
-		const struct smmuinv_command *commands =
-			slice->commands + e.done;
-		uint32_t left = e.limit - e.done;
-		uint32_t asked = left < e.chunk ? left : e.chunk;
-		uint32_t count;
-		int rc = invalidate(batch, commands, asked, &count, outcome);
-
-		if (rc)
-			absorb(&e, commands, rc, asked, count);
-		else
-			e.done += asked;
-	}
-	return e;
-}
-
-/*
- * A canonical command that names a stream is refused when its vDEVICE is gone;
- * -ENOENT says that the vIOMMU is.
- */
-static bool device_gone(const struct slice *slice, const struct execution *e)
-{
-	return e->error == -EIO && e->refused == e->done &&
-	       command_names_stream(&slice->commands[e->done]);
-}
-
-/* Why @slice is not complete after @e, and that @completed commands are. */
-static void conclude(const struct slice *slice, const struct execution *e,
-		     uint32_t completed, struct batch_outcome *outcome)
-{
-	/* -ENODEV is for streams; of a backend's own it says less than -EIO. */
-	outcome->error = e->error == -ENODEV ? -EIO : e->error;
-	outcome->cerror = e->atc_timed_out ? SMMUINV_CERROR_ATC_INV_SYNC :
-					     SMMUINV_CERROR_NONE;
-	outcome->completed = completed;
-	outcome->fault_index = completed;
-	if (!device_gone(slice, e))
-		return;
-	outcome->error = -ENODEV;
-	outcome->fault_vsid = command_sid(&slice->commands[e->done]);
-}
-
-/* Of the first @n, those that the erratum asks for twice: not ATC_INV. */
-static void keep_repeated(struct slice *slice, uint32_t n)
-{
-	uint32_t kept = 0;
-	uint32_t i;
-
-	for (i = 0; i < n; i++) {
-		if (smmuinv_command_opcode(&slice->commands[i]) ==
-		    SMMUINV_CMD_ATC_INV)
-			continue;
-		slice->commands[kept] = slice->commands[i];
-		slice->origin[kept++] = slice->origin[i];
-	}
-	slice->count = kept;
-}
-
-/*
- * With the erratum, one execution is none: what the first round has done is
- * complete when the second has done it too. Leaves in @slice and @e the round
- * that says how far it came; true if all is complete.
- */
-static bool execute_rounds(const struct smmuinv_batch *batch,
-			   struct slice *slice, struct execution *e,
-			   struct batch_outcome *outcome)
-{
-	struct slice twice = *slice;
-	struct execution second;
-
-	*e = host_execute(batch, slice, outcome);
-	if (!batch->vsmmu->repeat)
-		return e->done == slice->count;
-	keep_repeated(&twice, e->done);
-	second = host_execute(batch, &twice, outcome);
-	if (second.done == twice.count)
-		return e->done == slice->count;
-	*slice = twice;
-	*e = second;
-	return false;
-}
-
-static uint32_t smallest(const uint32_t *numbers, uint32_t n)
-{
-	uint32_t least = UINT32_MAX;
-	uint32_t i;
-
-	for (i = 0; i < n; i++) {
-		if (numbers[i] < least)
-			least = numbers[i];
-	}
-	return least;
-}
-
-/* The ranks below the highest of @kinds. */
-static uint32_t ranks_below(uint32_t kinds)
-{
-	return kinds ? (1u << (31 - __builtin_clz(kinds))) - 1 : 0;
-}
-
-/*
- * Before which ranks a call must end: there is a CMD_SYNC behind a lower rank
- * and before this one. What a plan joins to a command that reaches tables goes
- * with that, so all TLBIs wait for what any of them must wait for.
- */
-static uint32_t breaks_of(uint32_t before, uint32_t kinds)
-{
-	uint32_t breaks = 0;
-
-	if (before & RANK_BIT(COMMAND_RANK_CD_TABLE))
-		breaks |= kinds & RANK_BIT(COMMAND_RANK_CD);
-	if (before & RANKS_CFGI && kinds & RANKS_TLBI)
-		breaks |= RANK_BIT(COMMAND_RANK_TABLE);
-	if (before & RANK_BIT(COMMAND_RANK_TABLE))
-		breaks |= kinds & RANK_BIT(COMMAND_RANK_LEAF);
-	if (before & (RANKS_CFGI | RANKS_TLBI))
-		breaks |= kinds & RANK_BIT(COMMAND_RANK_ATC);
-	return breaks;
-}
-
-static uint32_t planned_breaks(const struct smmuinv_batch *batch)
-{
-	uint32_t breaks = 0;
-	uint32_t before = 0;
-	uint32_t i;
-
-	for (i = 0; i < batch->sync_count; i++) {
-		breaks |= breaks_of(before, batch->syncs[i].kinds);
-		before |= batch->syncs[i].kinds;
-	}
-	return breaks | breaks_of(before, batch->kinds_since);
-}
-
-static struct plan_window window_of(const struct smmuinv_batch *batch,
-				    uint32_t first)
-{
-	return (struct plan_window){
-		.commands = batch->commands + first,
-		.rules = has_rules(batch) ? batch->rules + first : NULL,
-		.count = batch->count - first,
-		.granules = &batch->vsmmu->granules,
-	};
-}
-
-/*
- * The fewest commands, one rank after the other where order matters. False if
- * the host refused one: which of the guest's it was, and that all before it are
- * done, only their own order can show.
- */
-static bool execute_fewest(struct smmuinv_batch *batch, uint32_t first,
-			   struct batch_outcome *outcome)
-{
-	struct plan *plan = &batch->plan;
-	const struct plan_window window = window_of(batch, first);
-	uint32_t breaks = planned_breaks(batch);
-	uint32_t start = 0;
-	unsigned int rank;
-
-	smmuinv__plan_fewest(plan, &window);
-	for (rank = 0; rank < COMMAND_RANKS; rank++) {
-		struct slice slice = {
-			.commands = plan->commands + start,
-			.origin = plan->origin + start,
-			.count = plan->rank_end[rank] - start,
-		};
-		struct execution e;
-
-		if (rank + 1 < COMMAND_RANKS && !(breaks & RANK_BIT(rank + 1)))
-			continue;
-		if (!execute_rounds(batch, &slice, &e, outcome)) {
-			start += e.done;
-			conclude(&slice, &e,
-				 smallest(plan->origin + start,
-					  plan->count - start),
-				 outcome);
-			return e.refused == SMMUINV_INDEX_NONE;
+		if (sid != asked) {
+			stream = smmuinv__streams_get(batch->vsmmu->streams,
+						      sid);
+			slot = slot_of(batch->vsmmu, stream);
+			asked = sid;
 		}
-		start = plan->rank_end[rank];
+		set_rule(batch, i, stream_rule(stream, command));
+		batch->slots[i] = slot;
 	}
-	return true;
 }
 
-/* Where the next call has to end, at a CMD_SYNC or at the end of the batch. */
-static uint32_t next_break(const struct smmuinv_batch *batch, uint32_t *sync)
+/*
+ * With several vIOMMUs, one may have executed what another has not. So that a
+ * retry does not repeat it, it is remembered for each command, until the list
+ * of vIOMMUs changes.
+ */
+static bool has_done(const struct smmuinv_batch *batch)
 {
-	uint32_t before = 0;
-
-	for (; *sync < batch->sync_count; (*sync)++) {
-		const struct batch_sync *s = &batch->syncs[*sync];
-		uint32_t kinds = *sync + 1 < batch->sync_count ?
-					 s[1].kinds :
-					 batch->kinds_since;
-
-		before |= s->kinds;
-		if (!(before & ranks_below(kinds)))
-			continue;
-		(*sync)++;
-		return s->at;
-	}
-	return batch->count;
+	return batch->done_end &&
+	       batch->done_changes == batch->vsmmu->viommu_changes;
 }
 
-/* A row of the guest's commands, as they are if that is all there is to it. */
-static struct slice slice_as_written(struct smmuinv_batch *batch, uint32_t from,
-				     uint32_t end)
+static bool is_done(const struct smmuinv_batch *batch, uint32_t index,
+		    uint32_t slot)
 {
-	const struct plan_window window = window_of(batch, 0);
+	return has_done(batch) && index < batch->done_end &&
+	       batch->done[index] >> slot & 1;
+}
 
-	if (batch->plan.ril && !has_rules(batch) && !batch->vsmmu->repeat)
-		return (struct slice){
-			.commands = batch->commands + from,
-			.first = from,
-			.count = end - from,
-		};
-	end = smmuinv__plan_as_written(&batch->plan, &window, from, end);
-	return (struct slice){
-		.commands = batch->plan.commands,
-		.origin = batch->plan.origin,
-		.first = end,
-		.count = batch->plan.count,
+/* What a vIOMMU has nothing to do with; NULL if that is nothing. */
+static const uint8_t *skip_of(struct smmuinv_batch *batch, uint32_t first,
+			      uint32_t slot)
+{
+	uint32_t i;
+
+	if (batch->vsmmu->viommu_count == 1)
+		return has_rules(batch) ? batch->rules : NULL;
+	for (i = first; i < batch->count; i++)
+		batch->skip[i] = batch->rules[i] != SMMUINV_RULE_NONE ||
+				 (command_names_stream(&batch->commands[i]) &&
+				  batch->slots[i] != slot) ||
+				 is_done(batch, i, slot);
+	return batch->skip;
+}
+
+/* The first @n commands from @first on are done where they concern @slot. */
+static void remember_done(struct smmuinv_batch *batch, uint32_t first,
+			  uint32_t n, uint32_t slot)
+{
+	const uint8_t *skip = skip_of(batch, first, slot);
+	uint32_t i;
+
+	for (i = first; i < first + n; i++) {
+		if (!skip[i])
+			batch->done[i] |= UINT64_C(1) << slot;
+	}
+}
+
+/* A window that one vIOMMU has failed at. */
+static void remember(struct smmuinv_batch *batch, uint32_t first,
+		     const uint32_t *completed)
+{
+	uint32_t slot;
+	uint32_t i;
+
+	if (!has_done(batch))
+		batch->done_end = 0;
+	for (i = batch->done_end; i < batch->count; i++)
+		batch->done[i] = 0;
+	for (slot = 0; slot < batch->vsmmu->viommu_count; slot++)
+		remember_done(batch, first, completed[slot], slot);
+	batch->done_end = batch->count;
+	batch->done_changes = batch->vsmmu->viommu_changes;
+}
+
+/* Commands that were forgotten, and come again as they were. */
+static void recognise(struct smmuinv_batch *batch)
+{
+	uint32_t base = batch->again_base;
+	uint32_t i;
+
+	if (!batch->again_count)
+		return;
+	for (i = 0; i < batch->again_count && base + i < batch->count; i++) {
+		if (memcmp(&batch->commands[base + i], &batch->again[i].command,
+			   sizeof(batch->again[i].command)))
+			break;
+		batch->done[base + i] = batch->again[i].done;
+	}
+	batch->done_end = base + i;
+	batch->again_count = 0;
+}
+
+/* Of two failures, that at the earlier command; a time-out can wait. */
+static bool is_worse(const struct outcome *a, const struct outcome *b)
+{
+	if (!a->error || !b->error)
+		return a->error;
+	if (a->completed != b->completed)
+		return a->completed < b->completed;
+	return a->cerror == SMMUINV_CERROR_NONE;
+}
+
+static void join(struct outcome *sum, const struct outcome *one)
+{
+	struct outcome before = *sum;
+
+	if (is_worse(one, sum))
+		*sum = *one;
+	sum->host_error = one->host_error ? one->host_error : before.host_error;
+	sum->host_count = one->host_error ? one->host_count : before.host_count;
+	sum->host_commands = before.host_commands + one->host_commands;
+	sum->ioctls = before.ioctls + one->ioctls;
+	sum->retries = before.retries + one->retries;
+	sum->repeats = before.repeats + one->repeats;
+	sum->merged = before.merged + one->merged;
+}
+
+static void execute_on(struct smmuinv_batch *batch, uint32_t first,
+		       uint32_t slot, struct outcome *outcome)
+{
+	const struct executor executor = {
+		.vsmmu = batch->vsmmu,
+		.viommu = &batch->vsmmu->viommus[slot],
+		.plan = &batch->plan,
 	};
+	const struct window window = {
+		.commands = batch->commands,
+		.skip = skip_of(batch, first, slot),
+		.first = first,
+		.count = batch->count,
+		.syncs = batch->syncs,
+		.sync_count = batch->sync_count,
+		.kinds_since = batch->kinds_since,
+	};
+
+	smmuinv__execute(&executor, &window, outcome);
 }
 
-/* One after another, in the guest's order. */
-static void execute_as_written(struct smmuinv_batch *batch, uint32_t first,
-			       struct batch_outcome *outcome)
+/* A failure of one does not keep the others from doing their part. */
+static void execute_everywhere(struct smmuinv_batch *batch, uint32_t first,
+			       struct outcome *outcome)
 {
-	uint32_t from = first;
-	uint32_t end = first;
-	uint32_t sync = 0;
+	uint32_t completed[SMMUINV_VIOMMUS_MAX];
+	uint32_t count = batch->vsmmu->viommu_count;
+	uint32_t slot;
 
-	while (from < batch->count) {
-		struct slice slice;
-		struct execution e;
-
-		while (end <= from)
-			end = next_break(batch, &sync);
-		slice = slice_as_written(batch, from, end);
-		from = slice.origin ? slice.first : end;
-		if (execute_rounds(batch, &slice, &e, outcome))
-			continue;
-		conclude(&slice, &e,
-			 (slice.origin ? slice.origin[e.done] :
-					 slice.first + e.done) -
-				 first,
-			 outcome);
+	if (count == 1) {
+		execute_on(batch, first, 0, outcome);
 		return;
 	}
+	for (slot = 0; slot < count; slot++) {
+		struct outcome one;
+
+		execute_on(batch, first, slot, &one);
+		completed[slot] = one.completed;
+		join(outcome, &one);
+	}
+	if (outcome->error)
+		remember(batch, first, completed);
 }
 
 uint32_t smmuinv__batch_dropped(const struct smmuinv_batch *batch,
@@ -630,36 +542,117 @@ uint32_t smmuinv__batch_dropped(const struct smmuinv_batch *batch,
 	return dropped;
 }
 
-/* Nothing has gone wrong yet; what it has cost so far stays. */
-static void begin(const struct smmuinv_batch *batch, uint32_t first,
-		  struct batch_outcome *outcome)
+/* Commands that name streams are counted there too. */
+static void count_streams(struct smmuinv_batch *batch, uint32_t first,
+			  uint32_t n)
 {
-	outcome->error = 0;
-	outcome->cerror = SMMUINV_CERROR_NONE;
-	outcome->completed = batch->count - first;
-	outcome->fault_index = SMMUINV_INDEX_NONE;
-	outcome->fault_vsid = 0;
+	struct stream *stream = NULL;
+	uint64_t asked = UINT64_MAX;
+	uint32_t i;
+
+	if (!(batch->kinds & ~RANKS_TLBI))
+		return;
+	for (i = first; i < first + n; i++) {
+		uint32_t sid = command_sid(&batch->commands[i]);
+
+		if (!depends_on_stream(batch, i))
+			continue;
+		if (sid != asked)
+			stream = smmuinv__streams_get(batch->vsmmu->streams,
+						      sid);
+		asked = sid;
+		if (!stream)
+			continue;
+		counter_add(batch->rules[i] == SMMUINV_RULE_NONE ?
+				    &stream->forwarded :
+				    &stream->dropped,
+			    1);
+	}
 }
 
-void smmuinv__batch_execute(struct smmuinv_batch *batch, uint32_t first,
-			    struct batch_outcome *outcome)
+static void count_read(struct smmuinv_batch *batch)
+{
+	unsigned int i;
+
+	for (i = 0; i < COMMAND_FORWARDED; i++) {
+		if (!batch->read[i])
+			continue;
+		smmuinv__counters_read(&batch->vsmmu->counters,
+				       smmuinv__forwarded_opcodes[i],
+				       batch->read[i]);
+		batch->read[i] = 0;
+	}
+}
+
+static void count_rules(struct smmuinv_batch *batch, uint32_t first, uint32_t n)
+{
+	uint32_t i;
+
+	if (!has_rules(batch))
+		return;
+	for (i = first; i < first + n; i++) {
+		if (batch->rules[i] != SMMUINV_RULE_NONE)
+			smmuinv__counters_dropped(&batch->vsmmu->counters,
+						  batch->rules[i]);
+	}
+}
+
+static void count_window(struct smmuinv_batch *batch, uint32_t first,
+			 const struct outcome *o)
+{
+	struct smmuinv_counters *now = &batch->vsmmu->counters.now;
+	uint32_t dropped = smmuinv__batch_dropped(batch, first, o->completed);
+
+	count_read(batch);
+	count_rules(batch, first, o->completed);
+	counter_add(&now->forwarded, o->completed - dropped);
+	counter_add(&now->merged, o->merged);
+}
+
+static void count_calls(struct smmuinv_batch *batch, const struct outcome *o)
+{
+	struct smmuinv_counters *now = &batch->vsmmu->counters.now;
+
+	counter_add(&now->host_commands, o->host_commands);
+	counter_add(&now->ioctls, o->ioctls);
+	counter_add(&now->retries, o->retries);
+	counter_add(&now->repeats, o->repeats);
+}
+
+/* What the library does of itself is nobody's to be counted for. */
+static void execute(struct smmuinv_batch *batch, uint32_t first, bool own,
+		    struct outcome *outcome)
 {
 	struct smmuinv_streams *streams = batch->vsmmu->streams;
 
-	*outcome = (struct batch_outcome){ 0 };
-	begin(batch, first, outcome);
+	*outcome = (struct outcome){
+		.completed = batch->count - first,
+		.fault_index = SMMUINV_INDEX_NONE,
+	};
 	if (batch->count == first)
 		return;
 	smmuinv__streams_hold(streams);
+	recognise(batch);
 	resolve(batch, first);
-	if (batch->vsmmu->as_written ||
-	    !execute_fewest(batch, first, outcome)) {
-		begin(batch, first, outcome);
-		execute_as_written(batch, first, outcome);
-	}
+	execute_everywhere(batch, first, outcome);
+	if (!own)
+		count_streams(batch, first, outcome->completed);
 	smmuinv__streams_release(streams);
-	outcome->dropped =
-		smmuinv__batch_dropped(batch, first, outcome->completed);
+	count_calls(batch, outcome);
+	if (!own)
+		count_window(batch, first, outcome);
+}
+
+void smmuinv__batch_execute(struct smmuinv_batch *batch, uint32_t first,
+			    struct outcome *outcome)
+{
+	execute(batch, first, false, outcome);
+}
+
+void smmuinv__batch_execute_own(struct smmuinv_batch *batch, uint32_t first,
+				struct outcome *outcome)
+{
+	execute(batch, first, true, outcome);
 }
 
 static void discard_syncs(struct smmuinv_batch *batch, uint32_t first,
@@ -669,7 +662,7 @@ static void discard_syncs(struct smmuinv_batch *batch, uint32_t first,
 	uint32_t i;
 
 	for (i = 0; i < batch->sync_count; i++) {
-		struct batch_sync sync = batch->syncs[i];
+		struct window_sync sync = batch->syncs[i];
 
 		/* One with nothing left before it orders nothing. */
 		if (sync.at <= first + n)
@@ -678,6 +671,18 @@ static void discard_syncs(struct smmuinv_batch *batch, uint32_t first,
 		batch->syncs[kept++] = sync;
 	}
 	batch->sync_count = kept;
+}
+
+static void discard_done(struct smmuinv_batch *batch, uint32_t first,
+			 uint32_t n)
+{
+	if (batch->done_end > first + n) {
+		memmove(batch->done + first, batch->done + first + n,
+			(batch->done_end - first - n) * sizeof(*batch->done));
+		batch->done_end -= n;
+	} else if (batch->done_end > first) {
+		batch->done_end = first;
+	}
 }
 
 void smmuinv__batch_discard(struct smmuinv_batch *batch, uint32_t first,
@@ -695,10 +700,28 @@ void smmuinv__batch_discard(struct smmuinv_batch *batch, uint32_t first,
 	free_places(batch, first + left);
 	if (!batch->count)
 		forget(batch);
+	discard_done(batch, first, n);
+}
+
+/* What is forgotten may come again, and be known then. */
+static void keep_done(struct smmuinv_batch *batch, uint32_t n)
+{
+	uint32_t i;
+
+	batch->again_base = n;
+	batch->again_count = 0;
+	for (i = n; i < batch->done_end; i++)
+		batch->again[batch->again_count++] = (struct again){
+			.command = batch->commands[i],
+			.done = batch->done[i],
+		};
+	if (batch->done_end > n)
+		batch->done_end = n;
 }
 
 void smmuinv__batch_truncate(struct smmuinv_batch *batch, uint32_t n)
 {
+	keep_done(batch, n);
 	free_places(batch, n);
 	batch->kinds_since = batch->kinds;
 	batch->sync_count = 0;
@@ -706,7 +729,8 @@ void smmuinv__batch_truncate(struct smmuinv_batch *batch, uint32_t n)
 		forget(batch);
 }
 
-static void result_add(struct smmuinv_result *r, const struct batch_outcome *o)
+static void result_add(struct smmuinv_result *r, const struct outcome *o,
+		       uint32_t dropped)
 {
 	r->error = o->error;
 	r->cerror = o->cerror;
@@ -714,8 +738,8 @@ static void result_add(struct smmuinv_result *r, const struct batch_outcome *o)
 	if (o->fault_index != SMMUINV_INDEX_NONE)
 		r->fault_index = r->completed + o->fault_index;
 	r->completed += o->completed;
-	r->sent += o->completed - o->dropped;
-	r->dropped += o->dropped;
+	r->sent += o->completed - dropped;
+	r->dropped += dropped;
 	r->host_commands += o->host_commands;
 	r->ioctls += o->ioctls;
 	if (!o->host_error)
@@ -726,11 +750,13 @@ static void result_add(struct smmuinv_result *r, const struct batch_outcome *o)
 
 static int flush(struct smmuinv_batch *batch, struct smmuinv_result *result)
 {
-	struct batch_outcome outcome;
+	struct outcome outcome;
+	uint32_t dropped;
 
 	smmuinv__batch_execute(batch, 0, &outcome);
+	dropped = smmuinv__batch_dropped(batch, 0, outcome.completed);
 	smmuinv__batch_discard(batch, 0, outcome.completed);
-	result_add(result, &outcome);
+	result_add(result, &outcome, dropped);
 	return outcome.error;
 }
 
@@ -775,6 +801,7 @@ static int admit(struct smmuinv_batch *batch,
 		 const struct smmuinv_command *command, uint32_t index,
 		 struct smmuinv_result *r)
 {
+	struct counters *counters = &batch->vsmmu->counters;
 	struct check_found found;
 	int verdict = smmuinv__check_run(&batch->vsmmu->check, command, &found);
 	int rc;
@@ -783,8 +810,13 @@ static int admit(struct smmuinv_batch *batch,
 		smmuinv__batch_push(batch, &found.command, found.rule);
 		return 0;
 	}
+	smmuinv__counters_read(counters, smmuinv_command_opcode(command), 1);
 	rc = flush(batch, r);
-	return rc ? rc : stop_at(r, index, verdict, &found);
+	if (rc)
+		return rc;
+	if (verdict == SMMUINV_ILLEGAL)
+		smmuinv__counters_illegal(counters, found.rule);
+	return stop_at(r, index, verdict, &found);
 }
 
 static int submit(struct smmuinv_batch *batch,

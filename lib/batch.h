@@ -10,26 +10,7 @@
 
 #include <smmuinv/batch.h>
 
-/* What became of one execution; struct smmuinv_result explains the fields. */
-struct batch_outcome {
-	int error;
-	enum smmuinv_cerror cerror;
-	uint32_t completed;
-	uint32_t fault_index;
-	uint32_t fault_vsid;
-	uint32_t dropped;
-	int host_error;
-	uint32_t host_count;
-	uint32_t host_commands;
-	uint32_t ioctls;
-};
-
-/* A CMD_SYNC between the commands. */
-struct batch_sync {
-	uint32_t at;    /* so many commands are before it */
-	uint32_t kinds; /* RANK_BIT() of those since the CMD_SYNC before it */
-	struct smmuinv_command command;
-};
+#include "execute.h"
 
 bool smmuinv__batch_is_full(const struct smmuinv_batch *batch);
 uint32_t smmuinv__batch_room(const struct smmuinv_batch *batch);
@@ -38,6 +19,11 @@ uint32_t smmuinv__batch_room(const struct smmuinv_batch *batch);
 void smmuinv__batch_push(struct smmuinv_batch *batch,
 			 const struct smmuinv_command *canonical,
 			 enum smmuinv_rule rule);
+
+/* The same of a command that nobody has sent, so it does not count as read. */
+void smmuinv__batch_push_own(struct smmuinv_batch *batch,
+			     const struct smmuinv_command *canonical,
+			     enum smmuinv_rule rule);
 
 /*
  * Push as many of @n commands as are forwarded without a closer look; there
@@ -56,14 +42,18 @@ bool smmuinv__batch_syncs_full(const struct smmuinv_batch *batch);
 void smmuinv__batch_push_sync(struct smmuinv_batch *batch,
 			      const struct smmuinv_command *command);
 uint32_t smmuinv__batch_syncs(const struct smmuinv_batch *batch,
-			      const struct batch_sync **syncs);
+			      const struct window_sync **syncs);
 
 /*
  * Have the host execute the commands from @first on; the batch stays as it is.
  * What the outcome counts, it counts from @first, and commands only.
  */
 void smmuinv__batch_execute(struct smmuinv_batch *batch, uint32_t first,
-			    struct batch_outcome *outcome);
+			    struct outcome *outcome);
+
+/* The same for commands that are not the guest's, and not counted as such. */
+void smmuinv__batch_execute_own(struct smmuinv_batch *batch, uint32_t first,
+				struct outcome *outcome);
 
 /* Take @n commands out, from @first on, and every CMD_SYNC. */
 void smmuinv__batch_discard(struct smmuinv_batch *batch, uint32_t first,
@@ -75,6 +65,12 @@ void smmuinv__batch_truncate(struct smmuinv_batch *batch, uint32_t n);
 /* The canonical form of one of those that were pushed. */
 const struct smmuinv_command *
 smmuinv__batch_command(const struct smmuinv_batch *batch, uint32_t index);
+
+/* A retry, if there is one, is of something else. */
+void smmuinv__batch_forget_done(struct smmuinv_batch *batch);
+
+/* The same of those that were forgotten themselves. */
+void smmuinv__batch_forget_again(struct smmuinv_batch *batch);
 
 /* After smmuinv__batch_execute(): of so many, how many were not sent. */
 uint32_t smmuinv__batch_dropped(const struct smmuinv_batch *batch,

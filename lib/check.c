@@ -207,6 +207,15 @@ static void compile_row(struct check_row *row, uint8_t opcode,
 /* Nothing is seen at a glance: no command has what is wanted. */
 static const struct check_glance closed = { .want = { .dw0 = 1 } };
 
+static uint32_t place_of(uint8_t opcode)
+{
+	uint32_t place = 0;
+
+	while (smmuinv__forwarded_opcodes[place] != opcode)
+		place++;
+	return place;
+}
+
 /* What judge_command() looks at before the operands. */
 static struct check_glance glance_of(const struct check_row *row,
 				     uint8_t opcode, bool leaf,
@@ -222,6 +231,7 @@ static struct check_glance glance_of(const struct check_row *row,
 		.want = { .dw0 = opcode },
 		.keep = *keep,
 		.kind = RANK_BIT(opcode_rank(opcode, leaf)),
+		.place = place_of(opcode),
 	};
 
 	/* A command that the host lacks as a whole. */
@@ -557,13 +567,6 @@ static const struct check_glance *common_range(const struct check_table *table,
 	return glance;
 }
 
-/* Ranges have more to them than what a glance shows. */
-static bool is_range_glance(const struct check_table *table,
-			    const struct check_glance *glance)
-{
-	return glance >= table->ranges[0] && glance < table->ranges[2];
-}
-
 /*
  * Commands that are like the first, as long as there are. Leaves a copy of the
  * one after them behind them.
@@ -593,54 +596,55 @@ static uint32_t forward_alike(const struct check_glance *glance,
 	return i;
 }
 
-/* The glance at which a command is seen to be forwarded, or NULL. */
+/*
+ * The glance at which a command is seen to be forwarded, or NULL. Ranges have
+ * more to them than what it shows.
+ */
 static const struct check_glance *
 glance_at(const struct check_table *table,
-	  const struct smmuinv_command *command)
+	  const struct smmuinv_command *command, bool *range)
 {
 	uint64_t dw0 = command_dw0(command);
 	uint64_t dw1 = command_dw1(command);
 	const struct check_glance *glance =
 		&table->glances[dw1 & DW1_LEAF][dw0 & DW0_OPCODE];
 
-	return fits(glance, dw0, dw1) ? glance : common_range(table, dw0, dw1);
+	*range = !fits(glance, dw0, dw1);
+	return *range ? common_range(table, dw0, dw1) : glance;
 }
 
 uint32_t smmuinv__check_forward(const struct check_table *table,
 				const struct smmuinv_command *from, uint32_t n,
-				struct smmuinv_command *to, uint32_t *kinds)
+				struct smmuinv_command *to, uint32_t *kinds,
+				uint32_t *read)
 {
 	uint32_t i = 0;
 
 	if (n)
 		to[0] = command_read_once(&from[0]);
-	while (i < n) {
-		const struct check_glance *glance = glance_at(table, &to[i]);
+	/* A CMD_SYNC is what most often ends them. */
+	while (i < n &&
+	       (command_dw0(&to[i]) & DW0_OPCODE) != SMMUINV_CMD_SYNC) {
+		bool range;
+		const struct check_glance *glance =
+			glance_at(table, &to[i], &range);
+		uint32_t begun = i;
 
 		if (!glance)
 			break;
 		to[i] = command_make(command_dw0(&to[i]) & glance->keep.dw0,
 				     command_dw1(&to[i]) & glance->keep.dw1);
 		i++;
-		if (is_range_glance(table, glance)) {
+		if (range) {
 			if (i < n)
 				to[i] = command_read_once(&from[i]);
 		} else {
 			i += forward_alike(glance, from + i, n - i, to + i);
 		}
 		*kinds |= (uint32_t)glance->kind;
+		read[glance->place] += i - begun;
 	}
 	return i;
-}
-
-/* CS 3 is reserved (4.7.3), and with RES0 bits it needs a closer look. */
-bool smmuinv__check_is_sync(const struct check_table *table,
-			    const struct smmuinv_command *command)
-{
-	uint64_t dw0 = command_dw0(command);
-
-	return !table->strict && (dw0 & DW0_OPCODE) == SMMUINV_CMD_SYNC &&
-	       (dw0 & DW0_CS) != DW0_CS;
 }
 
 void smmuinv__check_report(struct smmuinv_finding *finding,
@@ -716,6 +720,10 @@ const char *smmuinv_rule_text(uint32_t rule)
 			"no such SubstreamID, IDR1.SSIDSIZE (4.1.7)",
 		[SMMUINV_RULE_STREAM_UNKNOWN] =
 			"the StreamID is no device of the host's",
+		[SMMUINV_RULE_NOT_TRANSLATING] =
+			"the stream does not translate, so no CD is cached",
+		[SMMUINV_RULE_ATS_OFF] = "the stream's ATS is off (5.2)",
+		[SMMUINV_RULE_NO_VIOMMU] = "there is no host SMMU",
 		[SMMUINV_RULE_HOST_LACKS] =
 			"the host's SMMU lacks the field or command",
 	};

@@ -32,7 +32,7 @@ struct check_glance {
 	struct command_mask want;
 	struct command_mask keep;
 	uint64_t kind;  /* RANK_BIT() of what is forwarded */
-	uint64_t spare; /* so that the index is a shift */
+	uint64_t place; /* of the opcode in smmuinv__forwarded_opcodes */
 };
 
 /* An opcode's rules. */
@@ -81,16 +81,27 @@ int smmuinv__check_run(const struct check_table *table,
 /*
  * The canonical form of as many commands as are forwarded, at @to; stops at the
  * first that needs smmuinv__check_run(), and leaves a copy of that one behind
- * them. Returns their number, and adds their ranks to @kinds. @from may be
- * memory that a guest writes to; nothing in it is read twice.
+ * them. Returns their number, adds their ranks to @kinds, and counts them in
+ * @read, by their places in smmuinv__forwarded_opcodes. @from may be memory
+ * that a guest writes to; nothing in it is read twice.
  */
 uint32_t smmuinv__check_forward(const struct check_table *table,
 				const struct smmuinv_command *from, uint32_t n,
-				struct smmuinv_command *to, uint32_t *kinds);
+				struct smmuinv_command *to, uint32_t *kinds,
+				uint32_t *read);
 
-/* A CMD_SYNC that is legal, seen at a glance. */
-bool smmuinv__check_is_sync(const struct check_table *table,
-			    const struct smmuinv_command *command);
+/*
+ * A CMD_SYNC that is legal, seen at a glance: CS 3 is reserved (4.7.3), and
+ * with RES0 bits it needs a closer look.
+ */
+static inline bool smmuinv__check_is_sync(const struct check_table *table,
+					  const struct smmuinv_command *command)
+{
+	uint64_t dw0 = command_dw0(command);
+
+	return !table->strict && (dw0 & DW0_OPCODE) == SMMUINV_CMD_SYNC &&
+	       (dw0 & DW0_CS) != DW0_CS;
+}
 
 /* Hand @found to the caller, who may not want it. */
 void smmuinv__check_report(struct smmuinv_finding *finding,

@@ -357,21 +357,17 @@ const char *smmuinv_opcode_name(uint8_t opcode)
 	return opcode_find(opcode)->name;
 }
 
+const uint8_t smmuinv__forwarded_opcodes[COMMAND_FORWARDED] = {
+	SMMUINV_CMD_CFGI_CD,       SMMUINV_CMD_CFGI_CD_ALL,
+	SMMUINV_CMD_TLBI_NH_ALL,   SMMUINV_CMD_TLBI_NH_ASID,
+	SMMUINV_CMD_TLBI_NH_VA,    SMMUINV_CMD_TLBI_NH_VAA,
+	SMMUINV_CMD_TLBI_NSNH_ALL, SMMUINV_CMD_ATC_INV,
+};
+
 bool smmuinv_opcode_is_forwarded(uint8_t opcode)
 {
-	switch (opcode) {
-	case SMMUINV_CMD_CFGI_CD:
-	case SMMUINV_CMD_CFGI_CD_ALL:
-	case SMMUINV_CMD_TLBI_NH_ALL:
-	case SMMUINV_CMD_TLBI_NH_ASID:
-	case SMMUINV_CMD_TLBI_NH_VA:
-	case SMMUINV_CMD_TLBI_NH_VAA:
-	case SMMUINV_CMD_TLBI_NSNH_ALL:
-	case SMMUINV_CMD_ATC_INV:
-		return true;
-	default:
-		return false;
-	}
+	return memchr(smmuinv__forwarded_opcodes, opcode,
+		      sizeof(smmuinv__forwarded_opcodes));
 }
 
 const char *smmuinv_field_name(uint32_t field)

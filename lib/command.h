@@ -114,6 +114,10 @@ static inline uint32_t command_sid(const struct smmuinv_command *command)
 	return (uint32_t)(command_dw0(command) >> DW0_SID_SHIFT);
 }
 
+/* The eight that a vIOMMU takes. */
+#define COMMAND_FORWARDED 8
+extern const uint8_t smmuinv__forwarded_opcodes[COMMAND_FORWARDED];
+
 /* Every bit that is in some field of the opcode; of the opcode's own too. */
 struct command_mask {
 	uint64_t dw0;

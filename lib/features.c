@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "feature.h"
+#include <smmuinv/features.h>
 
 #include <errno.h>
 #include <string.h>
@@ -100,8 +100,8 @@ uint32_t smmuinv_features_get(const struct smmuinv_features *features,
 	return (features->idr[f->idr] & feature_mask(f)) >> f->low;
 }
 
-void smmuinv__features_set(struct smmuinv_features *features,
-			   enum smmuinv_feature feature, uint32_t value)
+static void features_set(struct smmuinv_features *features,
+			 enum smmuinv_feature feature, uint32_t value)
 {
 	const struct feature *f = feature_find(feature);
 
@@ -150,8 +150,8 @@ int smmuinv_features_from_hw_info(struct smmuinv_features *features,
 		if (f->from_host)
 			host.idr[f->idr] |= info->idr[f->idr] & feature_mask(f);
 	}
-	smmuinv__features_set(&host, SMMUINV_FEATURE_S1P, 1);
-	smmuinv__features_set(&host, SMMUINV_FEATURE_ATS, ats);
+	features_set(&host, SMMUINV_FEATURE_S1P, 1);
+	features_set(&host, SMMUINV_FEATURE_ATS, ats);
 	if (!(smmuinv_features_get(&host, SMMUINV_FEATURE_TTF) & TTF_AARCH64) ||
 	    !has_any_granule(&host))
 		return -EOPNOTSUPP;
@@ -172,8 +172,8 @@ static int grant(struct smmuinv_features *guest,
 
 	if (wish.choice == SMMUINV_ON && !value)
 		return -EOPNOTSUPP;
-	smmuinv__features_set(guest, wish.feature,
-			      wish.choice == SMMUINV_OFF ? 0 : value);
+	features_set(guest, wish.feature,
+		     wish.choice == SMMUINV_OFF ? 0 : value);
 	return 0;
 }
 
@@ -213,8 +213,8 @@ static int grant_stall(struct smmuinv_features *guest,
 	*lacking = SMMUINV_FEATURE_STALL_MODEL;
 	if (model == (wanted ? STALL_MODEL_NONE : STALL_MODEL_FORCED))
 		return -EOPNOTSUPP;
-	smmuinv__features_set(guest, SMMUINV_FEATURE_STALL_MODEL,
-			      wanted ? model : STALL_MODEL_NONE);
+	features_set(guest, SMMUINV_FEATURE_STALL_MODEL,
+		     wanted ? model : STALL_MODEL_NONE);
 	return 0;
 }
 
@@ -232,7 +232,7 @@ static int grant_ssids(struct smmuinv_features *guest,
 		bits = (uint8_t)most;
 	if (bits > most)
 		return -EOPNOTSUPP;
-	smmuinv__features_set(guest, SMMUINV_FEATURE_SSIDSIZE, bits);
+	features_set(guest, SMMUINV_FEATURE_SSIDSIZE, bits);
 	return 0;
 }
 
@@ -276,12 +276,12 @@ static int settle_sizes(struct smmuinv_features *guest, uint8_t ds_choice,
 	    !smmuinv_features_get(guest, SMMUINV_FEATURE_GRAN16K)) {
 		if (ds_choice == SMMUINV_ON)
 			return -EOPNOTSUPP;
-		smmuinv__features_set(guest, SMMUINV_FEATURE_DS, 0);
+		features_set(guest, SMMUINV_FEATURE_DS, 0);
 	}
 	if (smmuinv_features_get(guest, SMMUINV_FEATURE_GRAN64K) ||
 	    smmuinv_features_get(guest, SMMUINV_FEATURE_DS))
 		return 0;
-	smmuinv__features_set(guest, SMMUINV_FEATURE_VAX, 0);
+	features_set(guest, SMMUINV_FEATURE_VAX, 0);
 	*lacking = SMMUINV_FEATURE_OAS;
 	if (smmuinv_features_get(guest, SMMUINV_FEATURE_OAS) == OAS_52_BITS)
 		return -EOPNOTSUPP;
@@ -346,15 +346,15 @@ static struct smmuinv_features guest_base(const struct smmuinv_features *host,
 	size_t i;
 
 	for (i = 0; i < sizeof(as_host) / sizeof(as_host[0]); i++)
-		smmuinv__features_set(&guest, as_host[i],
-				      smmuinv_features_get(host, as_host[i]));
-	smmuinv__features_set(&guest, SMMUINV_FEATURE_S1P, 1);
-	smmuinv__features_set(&guest, SMMUINV_FEATURE_TTF, TTF_AARCH64);
-	smmuinv__features_set(&guest, SMMUINV_FEATURE_MSI, offer->msi);
-	smmuinv__features_set(&guest, SMMUINV_FEATURE_SEV, offer->sev);
-	smmuinv__features_set(&guest, SMMUINV_FEATURE_SIDSIZE, offer->sid_bits);
-	smmuinv__features_set(&guest, SMMUINV_FEATURE_OAS,
-			      (uint32_t)oas_encode(offer->address_bits));
+		features_set(&guest, as_host[i],
+			     smmuinv_features_get(host, as_host[i]));
+	features_set(&guest, SMMUINV_FEATURE_S1P, 1);
+	features_set(&guest, SMMUINV_FEATURE_TTF, TTF_AARCH64);
+	features_set(&guest, SMMUINV_FEATURE_MSI, offer->msi);
+	features_set(&guest, SMMUINV_FEATURE_SEV, offer->sev);
+	features_set(&guest, SMMUINV_FEATURE_SIDSIZE, offer->sid_bits);
+	features_set(&guest, SMMUINV_FEATURE_OAS,
+		     (uint32_t)oas_encode(offer->address_bits));
 	return guest;
 }
 
@@ -421,4 +421,49 @@ int smmuinv_features_compatible(const struct smmuinv_features *guest,
 		return -EOPNOTSUPP;
 	}
 	return 0;
+}
+
+static int64_t common_value(const struct feature *f, uint32_t a, uint32_t b)
+{
+	switch (f->need) {
+	case NEED_AT_LEAST:
+	case NEED_NOTHING:
+		return a < b ? a : b;
+	case NEED_SAME:
+		/* 0 is both of the choices that the other numbers are. */
+		return a && b && a != b ? -1 : (int64_t)(a | b);
+	default:
+		return a & b;
+	}
+}
+
+int smmuinv_features_common(struct smmuinv_features *common,
+			    const struct smmuinv_features *a,
+			    const struct smmuinv_features *b,
+			    enum smmuinv_feature *lacking)
+{
+	struct smmuinv_features both = { { 0 } };
+	enum smmuinv_feature at;
+
+	if (!common || !a || !b)
+		return -EINVAL;
+	for (at = 0; at < SMMUINV_FEATURE_COUNT; at++) {
+		int64_t value = common_value(&features_table[at],
+					     smmuinv_features_get(a, at),
+					     smmuinv_features_get(b, at));
+
+		if (value < 0)
+			goto contradiction;
+		features_set(&both, at, (uint32_t)value);
+	}
+	at = SMMUINV_FEATURE_GRAN4K;
+	if (!has_any_granule(&both))
+		goto contradiction;
+	*common = both;
+	return 0;
+
+contradiction:
+	if (lacking)
+		*lacking = at;
+	return -EOPNOTSUPP;
 }

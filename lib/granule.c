@@ -42,15 +42,20 @@ void smmuinv__granules_free(struct granules *granules)
 	free(granules->of_asid);
 }
 
-static void note(struct granules *granules, uint16_t asid, unsigned int half,
-		 uint8_t tg)
+uint8_t smmuinv__granules_sets(const struct granules *granules, uint16_t asid)
 {
-	uint8_t set = (uint8_t)(1u << tg);
+	return __atomic_load_n(&granules->of_asid[asid], __ATOMIC_RELAXED);
+}
 
-	__atomic_fetch_or(&granules->all[half], set, __ATOMIC_RELAXED);
-	__atomic_fetch_or(&granules->of_asid[asid],
-			  (uint8_t)(set << (half * SET_BITS)),
-			  __ATOMIC_RELAXED);
+void smmuinv__granules_add(struct granules *granules, uint16_t asid,
+			   uint8_t sets)
+{
+	const uint8_t lower = sets & ((1u << SET_BITS) - 1);
+	const uint8_t upper = sets >> SET_BITS;
+
+	__atomic_fetch_or(&granules->all[0], lower, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&granules->all[1], upper, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&granules->of_asid[asid], sets, __ATOMIC_RELAXED);
 }
 
 /*
@@ -60,15 +65,20 @@ static void note(struct granules *granules, uint16_t asid, unsigned int half,
 void smmuinv__granules_note(struct granules *granules,
 			    const struct smmuinv_cd *cd)
 {
+	const unsigned int any =
+		1u << SMMUINV_TG_ANY | 1u << (SMMUINV_TG_ANY + SET_BITS);
+	unsigned int sets = 0;
 	unsigned int half;
 
 	for (half = 0; cd->valid && half < 2; half++) {
 		if (!cd->walks[half])
 			continue;
-		note(granules, cd->asid, half, cd->tg[half]);
+		sets |= 1u << (cd->tg[half] + half * SET_BITS);
 		if (cd->tg[half] == SMMUINV_TG_ANY)
-			note(granules, cd->asid, !half, SMMUINV_TG_ANY);
+			sets |= any;
 	}
+	if (sets)
+		smmuinv__granules_add(granules, cd->asid, (uint8_t)sets);
 }
 
 void smmuinv__granules_forget(struct granules *granules)

@@ -35,6 +35,11 @@ void smmuinv__granules_note(struct granules *granules,
 			    const struct smmuinv_cd *cd);
 void smmuinv__granules_forget(struct granules *granules);
 
+/* What was noted of an ASID, as in of_asid; and that it was noted elsewhere. */
+uint8_t smmuinv__granules_sets(const struct granules *granules, uint16_t asid);
+void smmuinv__granules_add(struct granules *granules, uint16_t asid,
+			   uint8_t sets);
+
 /* The granule that is certain for a TLBI_NH_VA, enum smmuinv_tg, or ANY. */
 uint8_t smmuinv__granule_of(const struct granules *granules, uint16_t asid,
 			    uint64_t va);

@@ -38,6 +38,11 @@ static inline bool params_copy(void *to, size_t known, const void *from,
 	if (!from)
 		return false;
 	memcpy(&size, from, sizeof(size));
+	/* Who was built with this library's headers, as nearly all are. */
+	if (size == known) {
+		memcpy(to, from, known);
+		return true;
+	}
 	if (size < oldest || size > PARAMS_SIZE_MAX ||
 	    !params_tail_is_zero(from, known, size))
 		return false;
@@ -61,6 +66,11 @@ static inline void params_store(void *to, const void *from, size_t known)
 	size_t size;
 
 	memcpy(&size, to, sizeof(size));
+	if (size == known) {
+		memcpy((char *)to + sizeof(size),
+		       (const char *)from + sizeof(size), known - sizeof(size));
+		return;
+	}
 	if (size < known)
 		known = size;
 	/* What a newer caller has and this library does not know is zero. */

@@ -45,16 +45,12 @@ enum tlbi_kind {
 int smmuinv__plan_init(struct plan *plan, uint32_t capacity,
 		       const struct smmuinv_features *host, uint32_t pages_max)
 {
-	bool ril = smmuinv_features_get(host, SMMUINV_FEATURE_RIL);
-	bool ds = smmuinv_features_get(host, SMMUINV_FEATURE_DS);
-
 	*plan = (struct plan){
-		.ril = ril,
-		.scale_max = ds ? SCALE_MAX : 31,
 		.pages_max = pages_max,
 		.capacity = capacity,
-		.room = ril ? capacity : capacity + pages_max,
+		.room = capacity + pages_max,
 	};
+	smmuinv__plan_set_host(plan, host);
 	plan->runs = calloc(capacity, sizeof(*plan->runs));
 	plan->order[0] = calloc(capacity, sizeof(*plan->order[0]));
 	plan->order[1] = calloc(capacity, sizeof(*plan->order[1]));
@@ -65,6 +61,15 @@ int smmuinv__plan_init(struct plan *plan, uint32_t capacity,
 		return 0;
 	smmuinv__plan_free(plan);
 	return -ENOMEM;
+}
+
+void smmuinv__plan_set_host(struct plan *plan,
+			    const struct smmuinv_features *host)
+{
+	bool ds = smmuinv_features_get(host, SMMUINV_FEATURE_DS);
+
+	plan->ril = smmuinv_features_get(host, SMMUINV_FEATURE_RIL);
+	plan->scale_max = ds ? SCALE_MAX : 31;
 }
 
 void smmuinv__plan_free(struct plan *plan)
@@ -83,6 +88,17 @@ struct operand {
 	uint64_t dw1;
 	uint8_t opcode;
 };
+
+static struct operand operand_of(const struct smmuinv_command *command)
+{
+	uint64_t dw0 = command_dw0(command);
+
+	return (struct operand){
+		.dw0 = dw0,
+		.dw1 = command_dw1(command),
+		.opcode = (uint8_t)(dw0 & DW0_OPCODE),
+	};
+}
 
 static uint64_t va_of(const struct operand *c)
 {
@@ -295,31 +311,32 @@ static bool is_page(const struct plan_run *run, const struct operand *c)
 
 /*
  * Most of a window are pages one after the other: @run takes all that follow
- * the command @c. Returns how many it took of at most @n.
+ * the command @c, which is at @index. Returns how many it took.
  */
 static uint32_t grow(struct plan_run *run, const struct operand *c,
-		     const struct smmuinv_command *following, uint32_t n)
+		     const struct plan_window *w, uint32_t index)
 {
+	const struct smmuinv_command *next = &w->commands[index + 1];
+	const uint8_t *rules = w->rules ? &w->rules[index + 1] : NULL;
 	unsigned int log2 = granule_log2(tg_of_group(run->group));
 	uint64_t granule = UINT64_C(1) << log2;
-	uint64_t rest = c->dw1 & (granule - 1) & ~DW1_ADDRESS;
-	uint64_t next = (va_of(c) & ~(granule - 1)) + granule;
-	uint64_t pages = (-next & BELOW_HALVES) >> log2;
-	uint64_t last;
+	uint64_t va = (va_of(c) & ~(granule - 1)) + granule;
+	uint64_t pages = (-va & BELOW_HALVES) >> log2;
+	uint64_t dw1 = va | (c->dw1 & ~DW1_ADDRESS);
+	uint32_t n = w->count - index - 1;
 	uint32_t i;
 
 	if (pages < n)
 		n = (uint32_t)pages;
-	next |= rest;
-	for (i = 0; i < n; i++) {
-		if (command_dw0(&following[i]) != c->dw0 ||
-		    command_dw1(&following[i]) != next)
+	for (i = 0; i < n && !(rules && rules[i]); i++) {
+		if (command_dw0(&next[i]) != c->dw0 ||
+		    command_dw1(&next[i]) != dw1)
 			break;
-		next += granule;
+		dw1 += granule;
 	}
-	last = (next & DW1_ADDRESS) - 1;
-	if (last > run->last) {
-		run->last = last;
+	va += (uint64_t)i << log2;
+	if (va - 1 > run->last) {
+		run->last = va - 1;
 		run->joined = true;
 	}
 	return i;
@@ -348,18 +365,6 @@ static struct plan_run *run_of_equal(const struct plan *plan, uint32_t slot,
 	return &plan->runs[slot];
 }
 
-/* How many commands from @index on are all to be sent. */
-static uint32_t following(const struct plan_window *w, uint32_t index)
-{
-	uint32_t end = index;
-
-	if (!w->rules)
-		return w->count - index;
-	while (end < w->count && !w->rules[end])
-		end++;
-	return end - index;
-}
-
 /* The run that a command begins, or one that began with an equal command. */
 static struct plan_run *run_begin(struct plan *plan,
 				  const struct plan_window *w, uint32_t index,
@@ -377,26 +382,26 @@ static struct plan_run *run_begin(struct plan *plan,
 	return run;
 }
 
-static void gather(struct plan *plan, const struct plan_window *w)
+/* Returns how many commands there are to be sent. */
+static uint32_t gather(struct plan *plan, const struct plan_window *w)
 {
+	uint32_t skipped = 0;
 	uint32_t i;
 
 	plan->run_count = 0;
 	for (i = 0; i < w->count; i++) {
-		struct operand c = {
-			.dw0 = command_dw0(&w->commands[i]),
-			.dw1 = command_dw1(&w->commands[i]),
-			.opcode = smmuinv_command_opcode(&w->commands[i]),
-		};
+		const struct operand c = operand_of(&w->commands[i]);
 		struct plan_run *run;
 
-		if (w->rules && w->rules[i])
+		if (w->rules && w->rules[i]) {
+			skipped++;
 			continue;
+		}
 		run = run_begin(plan, w, i, &c);
 		if (is_page(run, &c))
-			i += grow(run, &c, &w->commands[i + 1],
-				  following(w, i + 1));
+			i += grow(run, &c, w, i);
 	}
+	return w->count - skipped;
 }
 
 static bool comes_before(const struct plan_run *a, const struct plan_run *b)
@@ -477,14 +482,13 @@ static const uint32_t *sort(const struct plan *plan)
 		differs[1] |= plan->runs[i].group ^ plan->runs[0].group;
 	}
 	for (key = 0; key < 2; key++) {
-		unsigned int shift;
-
-		for (shift = 0; shift < 64; shift += DIGIT_BITS) {
+		while (differs[key]) {
+			unsigned int shift =
+				(unsigned int)__builtin_ctzll(differs[key]);
 			uint32_t *swap = from;
 
-			if (!(differs[key] >> shift & (DIGITS - 1)))
-				continue;
 			sort_pass(plan, from, to, key == 1, shift);
+			differs[key] &= ~((uint64_t)(DIGITS - 1) << shift);
 			from = to;
 			to = swap;
 		}
@@ -572,8 +576,7 @@ static bool reached(const struct sweep *s, const struct plan_run *run)
 	if (s->tables && leaf && covered(s, group_of_tables(run->group), run))
 		return true;
 	if (!s->every_asid || every == run->group)
-		return s->every_asid && s->tables && leaf &&
-		       covered(s, group_of_tables(every), run);
+		return false;
 	return covered(s, every, run) ||
 	       (leaf && covered(s, group_of_tables(every), run));
 }
@@ -876,11 +879,12 @@ static void put_heads(struct plan *plan, const struct sweep *s,
 
 void smmuinv__plan_fewest(struct plan *plan, const struct plan_window *window)
 {
+	uint32_t sent = gather(plan, window);
 	struct sweep s = { .plan = plan };
 
-	gather(plan, window);
 	sweep(&s, sort(plan));
 	put_heads(plan, &s, window->commands);
+	plan->merged = sent > plan->count ? sent - plan->count : 0;
 }
 
 /* A range for a host without; false if there is no room for its pages. */
@@ -934,11 +938,7 @@ uint32_t smmuinv__plan_as_written(struct plan *plan,
 		return end;
 	}
 	for (i = from; i < end && plan->count < plan->room; i++) {
-		struct operand c = {
-			.dw0 = command_dw0(&window->commands[i]),
-			.dw1 = command_dw1(&window->commands[i]),
-			.opcode = smmuinv_command_opcode(&window->commands[i]),
-		};
+		const struct operand c = operand_of(&window->commands[i]);
 
 		if (window->rules && window->rules[i])
 			continue;

@@ -43,6 +43,7 @@ struct plan {
 
 	/* What the host is asked for. */
 	uint32_t count;
+	uint32_t merged; /* commands of the window that are in another's */
 	struct smmuinv_command *commands;
 	uint32_t *origin; /* the first of the window's commands it stands for */
 	uint32_t rank_end[COMMAND_RANKS]; /* so many are of a rank up to this */
@@ -62,6 +63,10 @@ struct plan_window {
 int smmuinv__plan_init(struct plan *plan, uint32_t capacity,
 		       const struct smmuinv_features *host, uint32_t pages_max);
 void smmuinv__plan_free(struct plan *plan);
+
+/* From here on it plans for another host. */
+void smmuinv__plan_set_host(struct plan *plan,
+			    const struct smmuinv_features *host);
 
 /* The fewest commands with at least the window's effect, sorted by rank. */
 void smmuinv__plan_fewest(struct plan *plan, const struct plan_window *window);

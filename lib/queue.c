@@ -7,6 +7,7 @@
 
 #include "batch.h"
 #include "command.h"
+#include "counters.h"
 #include "params.h"
 #include "vsmmu.h"
 
@@ -30,8 +31,9 @@ struct smmuinv_queue {
 	 * them timed out, and they go with the next CMD_SYNC.
 	 */
 	uint32_t carried;
-	bool sev; /* IDR0.SEV of the guest's */
-	bool msi; /* IDR0.MSI */
+	uint32_t again; /* where the last call ended */
+	bool sev;       /* IDR0.SEV of the guest's */
+	bool msi;       /* IDR0.MSI */
 	bool consuming;
 };
 
@@ -106,6 +108,7 @@ struct run {
 	uint32_t consumed; /* commands before the new CMDQ_CONS */
 	/* Of the window that was executed: what the VMM was told of. */
 	uint32_t settled;  /* commands of the batch */
+	uint32_t syncs;    /* CMD_SYNCs that were read, not counted yet */
 	uint32_t signaled; /* CMD_SYNCs between them */
 	struct smmuinv_progress *progress;
 };
@@ -152,8 +155,7 @@ static void seen_batch(const struct run *run, uint32_t first, uint32_t n)
 }
 
 /* What the window cost; what of it is complete is the guest's to see. */
-static void account(struct smmuinv_progress *p,
-		    const struct batch_outcome *outcome)
+static void account(struct smmuinv_progress *p, const struct outcome *outcome)
 {
 	p->host_commands += outcome->host_commands;
 	p->ioctls += outcome->ioctls;
@@ -205,18 +207,22 @@ static struct smmuinv_sync sync_of(const struct smmuinv_queue *q,
 	return sync;
 }
 
+/* The VMM's own, whatever was mended before it. */
+static int own_failure(struct run *run, int error)
+{
+	run->progress->host_error = 0;
+	return error;
+}
+
 /* A CMD_SYNC with everything before it complete. */
-static int signal(struct run *run, const struct batch_sync *sync)
+static int signal_sync(struct run *run, const struct window_sync *sync)
 {
 	const struct smmuinv_queue *q = run->queue;
 	const struct smmuinv_sync asked = sync_of(q, &sync->command);
 	int rc = q->ops.sync ? q->ops.sync(q->opaque, &asked) : 0;
 
-	if (rc < 0) {
-		/* The VMM's own failure, whatever was mended before it. */
-		run->progress->host_error = 0;
-		return rc;
-	}
+	if (rc < 0)
+		return own_failure(run, rc);
 	seen(run, run->consumed, &sync->command, SMMUINV_FATE_VMM,
 	     SMMUINV_RULE_NONE);
 	run->consumed++;
@@ -228,14 +234,14 @@ static int signal(struct run *run, const struct batch_sync *sync)
 /* In the queue's order: commands before @upto, and the CMD_SYNCs among them. */
 static int settle(struct run *run, uint32_t upto)
 {
-	const struct batch_sync *syncs;
+	const struct window_sync *syncs;
 	uint32_t count = smmuinv__batch_syncs(run->queue->batch, &syncs);
 
 	while (run->signaled < count && syncs[run->signaled].at <= upto) {
 		int rc;
 
 		settle_commands(run, syncs[run->signaled].at);
-		rc = signal(run, &syncs[run->signaled]);
+		rc = signal_sync(run, &syncs[run->signaled]);
 		if (rc)
 			return rc;
 	}
@@ -250,11 +256,10 @@ static int settle(struct run *run, uint32_t upto)
  * for yet must not keep the guest from those that put an end to it; without
  * room to carry them the queue cannot go on.
  */
-static int carry(struct run *run, uint32_t first,
-		 const struct batch_outcome *outcome)
+static int carry(struct run *run, uint32_t first, const struct outcome *outcome)
 {
 	struct smmuinv_queue *q = run->queue;
-	const struct batch_sync *syncs;
+	const struct window_sync *syncs;
 	uint32_t count = smmuinv__batch_syncs(q->batch, &syncs);
 	bool at_sync = run->signaled < count;
 	uint32_t upto = at_sync ? syncs[run->signaled].at :
@@ -298,10 +303,10 @@ static void clean_up(struct run *run, uint32_t first)
 static int flush(struct run *run)
 {
 	struct smmuinv_queue *q = run->queue;
-	const struct batch_sync *syncs;
+	const struct window_sync *syncs;
 	uint32_t first =
 		smmuinv__batch_syncs(q->batch, &syncs) ? 0 : q->carried;
-	struct batch_outcome outcome;
+	struct outcome outcome;
 	int rc;
 
 	smmuinv__batch_execute(q->batch, first, &outcome);
@@ -314,6 +319,10 @@ static int flush(struct run *run)
 	else if (!rc)
 		rc = outcome.error;
 	clean_up(run, first);
+	/* The guest may count on what is behind the CMD_SYNC that it saw fail.
+	 */
+	if (run->progress->cerror)
+		smmuinv__batch_forget_again(q->batch);
 	return rc;
 }
 
@@ -348,42 +357,121 @@ static int stop_illegal(struct run *run, const struct smmuinv_command *raw,
 		return rc;
 	stop(run, SMMUINV_CERROR_ILL, rule, field);
 	seen(run, run->consumed, raw, SMMUINV_FATE_ILLEGAL, rule);
+	smmuinv__counters_illegal(&run->queue->vsmmu->counters, rule);
 	return 1;
 }
 
-static int call_cfgi_ste(const struct smmuinv_queue *q,
-			 const struct smmuinv_command *command)
+static struct smmuinv_streams *streams_of(const struct run *run)
 {
-	if (!q->ops.cfgi_ste)
+	return run->queue->vsmmu->streams;
+}
+
+/* So that a loop over vSIDs ends at @last, also if that is the very last. */
+static bool next_stream(const struct run *run, uint32_t *vsid, uint32_t last)
+{
+	return !smmuinv_streams_next(streams_of(run), vsid) && *vsid <= last;
+}
+
+static int call_cfgi_ste(const struct run *run, uint32_t first, uint32_t last,
+			 bool leaf)
+{
+	const struct smmuinv_queue *q = run->queue;
+	uint32_t vsid = first;
+	int rc = 0;
+
+	if (q->ops.cfgi_ste_range)
+		rc = q->ops.cfgi_ste_range(q->opaque, first, last, leaf);
+	while (rc >= 0 && q->ops.cfgi_ste && next_stream(run, &vsid, last)) {
+		rc = q->ops.cfgi_ste(q->opaque, vsid, leaf);
+		if (vsid++ == last)
+			break;
+	}
+	return rc;
+}
+
+/* Commands of the library's own, which nobody is told of. */
+static int execute_own(struct run *run)
+{
+	struct smmuinv_queue *q = run->queue;
+	struct outcome outcome;
+
+	smmuinv__batch_execute_own(q->batch, q->carried, &outcome);
+	account(run->progress, &outcome);
+	smmuinv__batch_truncate(q->batch, q->carried);
+	smmuinv__batch_forget_done(q->batch);
+	return outcome.error;
+}
+
+/* Any CD of the stream may be cached. */
+static int invalidate_cds(struct run *run, uint32_t vsid)
+{
+	struct smmuinv_stream_info info = { .size = sizeof(info) };
+	struct smmuinv_batch *batch = run->queue->batch;
+	struct smmuinv_command command;
+
+	/* One that has gone meanwhile does not translate either. */
+	(void)smmuinv_streams_find(streams_of(run), vsid, &info);
+	if (!info.translates)
 		return 0;
-	return q->ops.cfgi_ste(
-		q->opaque, command_sid(command),
-		smmuinv_command_get(command, SMMUINV_FIELD_LEAF) != 0);
+	smmuinv_command_cfgi_cd_all(&command, vsid);
+	smmuinv__batch_push_own(batch, &command, SMMUINV_RULE_NONE);
+	return smmuinv__batch_is_full(batch) ? execute_own(run) : 0;
+}
+
+/*
+ * 4.3.1: what a CFGI_STE names, it invalidates with every CD that was cached
+ * through it. The VMM has had its say, so streams are as they will be now.
+ */
+static int invalidate_cds_below(struct run *run, uint32_t first, uint32_t last)
+{
+	uint32_t vsid = first;
+	int rc = 0;
+
+	while (!rc && next_stream(run, &vsid, last)) {
+		rc = invalidate_cds(run, vsid);
+		if (vsid++ == last)
+			break;
+	}
+	return rc ? rc : execute_own(run);
+}
+
+static int take_cfgi_ste(struct run *run, uint32_t first, uint32_t last,
+			 bool leaf)
+{
+	int rc = call_cfgi_ste(run, first, last, leaf);
+
+	/* What comes now is no retry of what failed before. */
+	smmuinv__batch_forget_done(run->queue->batch);
+	return rc < 0 ? own_failure(run, rc) :
+			invalidate_cds_below(run, first, last);
 }
 
 /* 4.3.2: 2^(Range + 1) StreamIDs, aligned to their number. */
-static int call_cfgi_ste_range(const struct smmuinv_queue *q,
+static int take_cfgi_ste_range(struct run *run,
 			       const struct smmuinv_command *command)
 {
 	uint64_t range = smmuinv_command_get(command, SMMUINV_FIELD_RANGE);
 	uint32_t rest = (uint32_t)((UINT64_C(2) << range) - 1);
 	uint32_t sid = command_sid(command);
 
-	if (!q->ops.cfgi_ste_range)
-		return 0;
-	return q->ops.cfgi_ste_range(q->opaque, sid & ~rest, sid | rest);
+	return take_cfgi_ste(run, sid & ~rest, sid | rest, false);
 }
 
-static int call_vmm(const struct smmuinv_queue *q,
-		    const struct smmuinv_command *command)
+static int call_vmm(struct run *run, const struct smmuinv_command *command)
 {
+	const struct smmuinv_queue *q = run->queue;
+	int rc;
+
 	switch (smmuinv_command_opcode(command)) {
 	case SMMUINV_CMD_CFGI_STE:
-		return call_cfgi_ste(q, command);
+		return take_cfgi_ste(run, command_sid(command),
+				     command_sid(command),
+				     command_dw1(command) & DW1_LEAF);
 	case SMMUINV_CMD_CFGI_STE_RANGE:
-		return call_cfgi_ste_range(q, command);
+		return take_cfgi_ste_range(run, command);
 	default:
-		return q->ops.command(q->opaque, command);
+		rc = q->ops.command(q->opaque, command);
+		return rc < 0 ? own_failure(run, rc) : rc;
 	}
 }
 
@@ -411,12 +499,9 @@ static int hand_over(struct run *run, const struct smmuinv_command *raw,
 	rc = flush(run);
 	if (rc)
 		return rc;
-	rc = call_vmm(run->queue, &found->command);
-	if (rc < 0) {
-		/* The VMM's own failure, whatever was mended before it. */
-		run->progress->host_error = 0;
+	rc = call_vmm(run, &found->command);
+	if (rc < 0)
 		return rc;
-	}
 	seen(run, run->consumed, raw, SMMUINV_FATE_VMM, SMMUINV_RULE_NONE);
 	run->read++;
 	run->consumed++;
@@ -431,6 +516,7 @@ static int hold_sync(struct run *run, const struct smmuinv_command *raw)
 
 	smmuinv__batch_push_sync(batch, raw);
 	run->read++;
+	run->syncs++;
 	return smmuinv__batch_syncs_full(batch) ? flush(run) : 0;
 }
 
@@ -480,6 +566,13 @@ static int stop_unsupported(struct run *run, int error,
 	return error;
 }
 
+/* One that neither the batch counts nor the CMD_SYNCs' own counter. */
+static void count_read(const struct run *run, const struct smmuinv_command *raw)
+{
+	smmuinv__counters_read(&run->queue->vsmmu->counters,
+			       smmuinv_command_opcode(raw), 1);
+}
+
 /* 0 to go on, 1 to stop, or a negative errno. */
 static int step(struct run *run, const struct smmuinv_command *raw)
 {
@@ -497,10 +590,13 @@ static int step(struct run *run, const struct smmuinv_command *raw)
 	case SMMUINV_VMM:
 		if (smmuinv_command_opcode(raw) == SMMUINV_CMD_SYNC)
 			return hold_sync(run, raw);
+		count_read(run, raw);
 		return hand_over(run, raw, &found);
 	case SMMUINV_ILLEGAL:
+		count_read(run, raw);
 		return stop_illegal(run, raw, found.rule, found.field);
 	default:
+		count_read(run, raw);
 		return stop_unsupported(run, verdict, &found);
 	}
 }
@@ -599,6 +695,9 @@ int smmuinv_queue_consume(struct smmuinv_queue *queue,
 		return -EINVAL;
 	if (queue->consuming)
 		return -EBUSY;
+	/* What was begun is not gone on with elsewhere. */
+	if (pointer_at(&run, 0) != queue->again)
+		smmuinv__batch_forget_done(queue->batch);
 	limit = ring_limit(&run.ring);
 	if (limit > 0) {
 		run.limit = (uint32_t)limit;
@@ -610,6 +709,10 @@ int smmuinv_queue_consume(struct smmuinv_queue *queue,
 	}
 	p.consumed = run.consumed;
 	p.cons = pointer_at(&run, run.consumed);
+	queue->again = p.cons;
+	smmuinv__counters_read(&queue->vsmmu->counters, SMMUINV_CMD_SYNC,
+			       run.syncs);
+	counter_add(&queue->vsmmu->counters.now.vmm, p.vmm);
 	PARAMS_STORE(progress, &p);
 	return rc < 0 ? rc : (int)run.consumed;
 }

@@ -29,6 +29,35 @@ void *smmuinv__radix_get(const struct radix *radix, uint32_t index)
 	return node ? node->slot[slot_of(index, LEVELS - 1)] : NULL;
 }
 
+/* So many indices are below one slot of the level. */
+static uint64_t span_below(unsigned int level)
+{
+	return UINT64_C(1) << (SLOT_BITS * (LEVELS - 1 - level));
+}
+
+/* Every turn looks at one slot, or leaves a node behind. */
+void *smmuinv__radix_next(const struct radix *radix, uint32_t *index)
+{
+	uint64_t i = *index;
+
+	while (radix->root && i <= UINT32_MAX) {
+		const struct radix_node *node = radix->root;
+		unsigned int level = 0;
+		void *slot;
+
+		while (level < LEVELS - 1 &&
+		       node->slot[slot_of((uint32_t)i, level)])
+			node = node->slot[slot_of((uint32_t)i, level++)];
+		slot = node->slot[slot_of((uint32_t)i, level)];
+		if (slot) {
+			*index = (uint32_t)i;
+			return slot;
+		}
+		i = (i / span_below(level) + 1) * span_below(level);
+	}
+	return NULL;
+}
+
 static struct radix_node *node_new(void)
 {
 	return calloc(1, sizeof(struct radix_node));

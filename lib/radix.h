@@ -21,6 +21,12 @@ void *smmuinv__radix_get(const struct radix *radix, uint32_t index);
 /* 0 or -ENOMEM. A NULL empties the place, which cannot fail if it is filled. */
 int smmuinv__radix_set(struct radix *radix, uint32_t index, void *value);
 
+/*
+ * The first value at an index not below @index, which then says where it is;
+ * NULL if there is none.
+ */
+void *smmuinv__radix_next(const struct radix *radix, uint32_t *index);
+
 /* Frees the array; @release gets every value that is still there. */
 void smmuinv__radix_free(struct radix *radix,
 			 void (*release)(void *value, void *arg), void *arg);

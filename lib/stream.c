@@ -9,13 +9,6 @@
 #include "params.h"
 #include "radix.h"
 
-struct stream {
-	uint32_t vsid;
-	uint32_t viommu_id;
-	uint32_t dev_id;
-	uint32_t vdevice_id;
-};
-
 /*
  * @change lets one thread at a time add or remove; the kernel is asked under
  * it, while others go on consuming. @table keeps the radix arrays from changing
@@ -25,7 +18,8 @@ struct stream {
 struct smmuinv_streams {
 	struct smmuinv_backend *backend;
 	bool bound;
-	uint32_t viommu_id; /* the only one, if bound */
+	const uint32_t *viommus; /* the only ones, if bound */
+	uint32_t viommu_count;
 	pthread_mutex_t change;
 	pthread_rwlock_t table;
 	struct radix by_vsid; /* owns the streams */
@@ -152,30 +146,63 @@ static int stream_make(struct smmuinv_streams *s, struct stream *stream)
 	return rc;
 }
 
-int smmuinv_streams_add(struct smmuinv_streams *streams, uint32_t viommu_id,
-			uint32_t dev_id, uint32_t vsid)
+static bool allowed(const struct smmuinv_streams *s, uint32_t viommu_id)
 {
+	uint32_t i;
+
+	for (i = 0; i < s->viommu_count; i++) {
+		if (s->viommus[i] == viommu_id)
+			return true;
+	}
+	return !s->bound;
+}
+
+int smmuinv_streams_add(struct smmuinv_streams *streams,
+			const struct smmuinv_stream_params *params)
+{
+	struct smmuinv_stream_params p;
 	struct stream *stream;
 	int rc;
 
-	if (!streams)
+	if (!streams || !PARAMS_COPY(&p, params))
 		return -EINVAL;
-	if (streams->bound && viommu_id != streams->viommu_id)
-		return -EXDEV;
 	stream = malloc(sizeof(*stream));
 	if (!stream)
 		return -ENOMEM;
 	*stream = (struct stream){
-		.vsid = vsid,
-		.viommu_id = viommu_id,
-		.dev_id = dev_id,
+		.vsid = p.vsid,
+		.viommu_id = p.viommu_id,
+		.dev_id = p.dev_id,
+		.can_ats = p.ats,
 	};
 	pthread_mutex_lock(&streams->change);
-	rc = stream_make(streams, stream);
+	rc = allowed(streams, p.viommu_id) ? stream_make(streams, stream) :
+					     -EXDEV;
 	pthread_mutex_unlock(&streams->change);
 	if (rc)
 		free(stream);
 	return rc;
+}
+
+void smmuinv__stream_set(struct stream *stream, bool translates, bool ats)
+{
+	stream->translates = translates;
+	stream->ats = translates && ats && stream->can_ats;
+}
+
+int smmuinv_streams_set(struct smmuinv_streams *streams, uint32_t vsid,
+			bool translates, bool ats)
+{
+	struct stream *stream;
+
+	if (!streams)
+		return -EINVAL;
+	pthread_rwlock_wrlock(&streams->table);
+	stream = smmuinv__radix_get(&streams->by_vsid, vsid);
+	if (stream)
+		smmuinv__stream_set(stream, translates, ats);
+	pthread_rwlock_unlock(&streams->table);
+	return stream ? 0 : -ENOENT;
 }
 
 /* With @change held. The places in the arrays are there, so nothing can fail.
@@ -220,10 +247,57 @@ int smmuinv_streams_remove(struct smmuinv_streams *streams, uint32_t vsid)
 	return rc;
 }
 
-void smmuinv__streams_bind(struct smmuinv_streams *streams, uint32_t viommu_id)
+int smmuinv_streams_remove_all(struct smmuinv_streams *streams)
+{
+	uint32_t vsid = 0;
+	int first = 0;
+
+	if (!streams)
+		return -EINVAL;
+	while (!smmuinv_streams_next(streams, &vsid)) {
+		int rc = smmuinv_streams_remove(streams, vsid);
+
+		if (!first)
+			first = rc;
+		if (vsid++ == UINT32_MAX)
+			break;
+	}
+	return first;
+}
+
+void smmuinv__streams_bind(struct smmuinv_streams *streams, const uint32_t *ids,
+			   uint32_t n)
 {
 	streams->bound = true;
-	streams->viommu_id = viommu_id;
+	streams->viommus = ids;
+	streams->viommu_count = n;
+}
+
+uint32_t smmuinv__streams_on(const struct smmuinv_streams *streams,
+			     uint32_t viommu_id)
+{
+	const struct stream *stream = smmuinv__streams_from(streams, 0);
+	uint32_t n = 0;
+
+	while (stream) {
+		n += stream->viommu_id == viommu_id;
+		if (stream->vsid == UINT32_MAX)
+			break;
+		stream = smmuinv__streams_from(streams, stream->vsid + 1);
+	}
+	return n;
+}
+
+void smmuinv__streams_lock(struct smmuinv_streams *streams)
+{
+	pthread_mutex_lock(&streams->change);
+	pthread_rwlock_wrlock(&streams->table);
+}
+
+void smmuinv__streams_unlock(struct smmuinv_streams *streams)
+{
+	pthread_rwlock_unlock(&streams->table);
+	pthread_mutex_unlock(&streams->change);
 }
 
 void smmuinv__streams_hold(struct smmuinv_streams *streams)
@@ -236,9 +310,30 @@ void smmuinv__streams_release(struct smmuinv_streams *streams)
 	pthread_rwlock_unlock(&streams->table);
 }
 
-bool smmuinv__streams_has(const struct smmuinv_streams *streams, uint32_t vsid)
+struct stream *smmuinv__streams_get(const struct smmuinv_streams *streams,
+				    uint32_t vsid)
 {
-	return smmuinv__radix_get(&streams->by_vsid, vsid) != NULL;
+	return smmuinv__radix_get(&streams->by_vsid, vsid);
+}
+
+struct stream *smmuinv__streams_from(const struct smmuinv_streams *streams,
+				     uint32_t vsid)
+{
+	return smmuinv__radix_next(&streams->by_vsid, &vsid);
+}
+
+int smmuinv_streams_next(struct smmuinv_streams *streams, uint32_t *vsid)
+{
+	const struct stream *stream;
+
+	if (!streams || !vsid)
+		return -EINVAL;
+	smmuinv__streams_hold(streams);
+	stream = smmuinv__streams_from(streams, *vsid);
+	if (stream)
+		*vsid = stream->vsid;
+	smmuinv__streams_release(streams);
+	return stream ? 0 : -ENOENT;
 }
 
 int smmuinv_streams_find(struct smmuinv_streams *streams, uint32_t vsid,
@@ -256,6 +351,12 @@ int smmuinv_streams_find(struct smmuinv_streams *streams, uint32_t vsid,
 			.viommu_id = stream->viommu_id,
 			.dev_id = stream->dev_id,
 			.vdevice_id = stream->vdevice_id,
+			.translates = stream->translates,
+			.ats = stream->ats,
+			.forwarded = __atomic_load_n(&stream->forwarded,
+						     __ATOMIC_RELAXED),
+			.dropped = __atomic_load_n(&stream->dropped,
+						   __ATOMIC_RELAXED),
 		};
 
 		PARAMS_STORE(info, &i);

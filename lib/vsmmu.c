@@ -6,38 +6,20 @@
 
 #include <smmuinv/batch.h>
 
-#include "feature.h"
 #include "params.h"
 #include "plan.h"
 #include "stream.h"
 
-static bool repeats(const struct smmuinv_vsmmu_params *p)
+static bool repeats(uint32_t repeat, uint32_t hw_flags)
 {
-	switch (p->repeat) {
+	switch (repeat) {
 	case SMMUINV_REPEAT_ALWAYS:
 		return true;
 	case SMMUINV_REPEAT_NEVER:
 		return false;
 	default:
-		return p->hw_flags & SMMUINV_HW_INFO_REPEAT;
+		return hw_flags & SMMUINV_HW_INFO_REPEAT;
 	}
-}
-
-/*
- * Ranges are legal for a guest that has them, whether the host has them or not:
- * the plan turns them into what the host has.
- */
-static struct smmuinv_features
-with_ranges_of(const struct smmuinv_features *guest,
-	       const struct smmuinv_features *host)
-{
-	struct smmuinv_features carried = *host;
-
-	smmuinv__features_set(
-		&carried, SMMUINV_FEATURE_RIL,
-		smmuinv_features_get(host, SMMUINV_FEATURE_RIL) |
-			smmuinv_features_get(guest, SMMUINV_FEATURE_RIL));
-	return carried;
 }
 
 static bool params_valid(const struct smmuinv_vsmmu_params *p)
@@ -48,20 +30,35 @@ static bool params_valid(const struct smmuinv_vsmmu_params *p)
 	       p->pages_max <= SMMUINV_BATCH_CAPACITY_MAX;
 }
 
+/*
+ * Every host is compatible with the guest, so what is legal for the guest is a
+ * command that each of them has, in the same canonical form; but for ranges,
+ * which the plan turns into what a host has.
+ */
 static void configure(struct smmuinv_vsmmu *v,
 		      const struct smmuinv_vsmmu_params *p)
 {
-	const struct smmuinv_features carried =
-		with_ranges_of(&p->guest, &p->host);
-
 	v->backend = p->backend;
-	v->viommu_id = p->viommu_id;
-	v->repeat = repeats(p);
+	v->repeat = p->repeat;
 	v->as_written = p->plan == SMMUINV_PLAN_AS_WRITTEN;
 	v->pages_max = p->pages_max ? p->pages_max : PLAN_PAGES_MAX_DEFAULT;
 	v->guest = p->guest;
-	v->host = p->host;
-	smmuinv__check_compile(&v->check, &p->guest, &carried, p->check_flags);
+	v->trace = p->trace;
+	v->trace_opaque = p->trace_opaque;
+	smmuinv__check_compile(&v->check, &p->guest, &p->guest, p->check_flags);
+}
+
+static int add_first_viommu(struct smmuinv_vsmmu *v,
+			    const struct smmuinv_vsmmu_params *p)
+{
+	const struct smmuinv_viommu_params first = {
+		.size = sizeof(first),
+		.viommu_id = p->viommu_id,
+		.hw_flags = p->hw_flags,
+		.host = p->host,
+	};
+
+	return p->viommu_id ? smmuinv_vsmmu_add_viommu(v, &first) : 0;
 }
 
 int smmuinv_vsmmu_new(const struct smmuinv_vsmmu_params *params,
@@ -73,9 +70,6 @@ int smmuinv_vsmmu_new(const struct smmuinv_vsmmu_params *params,
 
 	if (!vsmmu || !PARAMS_COPY(&p, params) || !params_valid(&p))
 		return -EINVAL;
-	rc = smmuinv_features_compatible(&p.guest, &p.host, NULL);
-	if (rc)
-		return rc;
 	v = calloc(1, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
@@ -86,7 +80,10 @@ int smmuinv_vsmmu_new(const struct smmuinv_vsmmu_params *params,
 	rc = smmuinv_streams_new(p.backend, &v->streams);
 	if (rc)
 		goto free_vsmmu;
-	smmuinv__streams_bind(v->streams, p.viommu_id);
+	smmuinv__streams_bind(v->streams, v->viommu_ids, 0);
+	rc = add_first_viommu(v, &p);
+	if (rc)
+		goto free_vsmmu;
 	*vsmmu = v;
 	return 0;
 
@@ -109,18 +106,112 @@ struct smmuinv_streams *smmuinv_vsmmu_streams(struct smmuinv_vsmmu *vsmmu)
 	return vsmmu->streams;
 }
 
-int smmuinv_vsmmu_add_stream(struct smmuinv_vsmmu *vsmmu, uint32_t dev_id,
-			     uint32_t vsid)
+static struct viommu *viommu_find(struct smmuinv_vsmmu *v, uint32_t id)
 {
-	uint32_t bits;
+	uint32_t i;
+
+	for (i = 0; i < v->viommu_count; i++) {
+		if (v->viommus[i].id == id)
+			return &v->viommus[i];
+	}
+	return NULL;
+}
+
+/* With the stream table locked. */
+static void viommus_changed(struct smmuinv_vsmmu *v)
+{
+	uint32_t i;
+
+	for (i = 0; i < v->viommu_count; i++)
+		v->viommu_ids[i] = v->viommus[i].id;
+	v->viommu_changes++;
+	smmuinv__streams_bind(v->streams, v->viommu_ids, v->viommu_count);
+}
+
+static int viommu_insert(struct smmuinv_vsmmu *v,
+			 const struct smmuinv_viommu_params *p)
+{
+	if (viommu_find(v, p->viommu_id))
+		return -EEXIST;
+	if (v->viommu_count == SMMUINV_VIOMMUS_MAX)
+		return -ENOSPC;
+	v->viommus[v->viommu_count++] = (struct viommu){
+		.id = p->viommu_id,
+		.repeat = repeats(v->repeat, p->hw_flags),
+		.host = p->host,
+	};
+	viommus_changed(v);
+	return 0;
+}
+
+int smmuinv_vsmmu_add_viommu(struct smmuinv_vsmmu *vsmmu,
+			     const struct smmuinv_viommu_params *params)
+{
+	struct smmuinv_viommu_params p;
+	int rc;
+
+	if (!vsmmu || !PARAMS_COPY(&p, params) || !p.viommu_id)
+		return -EINVAL;
+	rc = smmuinv_features_compatible(&vsmmu->guest, &p.host, NULL);
+	if (rc)
+		return rc;
+	smmuinv__streams_lock(vsmmu->streams);
+	rc = viommu_insert(vsmmu, &p);
+	smmuinv__streams_unlock(vsmmu->streams);
+	return rc;
+}
+
+static int viommu_take_out(struct smmuinv_vsmmu *v, uint32_t id)
+{
+	struct viommu *viommu = viommu_find(v, id);
+
+	if (!viommu)
+		return -ENOENT;
+	if (smmuinv__streams_on(v->streams, id))
+		return -EBUSY;
+	*viommu = v->viommus[--v->viommu_count];
+	viommus_changed(v);
+	return 0;
+}
+
+int smmuinv_vsmmu_remove_viommu(struct smmuinv_vsmmu *vsmmu, uint32_t viommu_id)
+{
+	int rc;
 
 	if (!vsmmu)
 		return -EINVAL;
+	smmuinv__streams_lock(vsmmu->streams);
+	rc = viommu_take_out(vsmmu, viommu_id);
+	smmuinv__streams_unlock(vsmmu->streams);
+	return rc;
+}
+
+/* The only vIOMMU that there is, or 0, which is none. */
+static uint32_t only_viommu(struct smmuinv_vsmmu *v)
+{
+	uint32_t id = 0;
+
+	smmuinv__streams_hold(v->streams);
+	if (v->viommu_count == 1)
+		id = v->viommus[0].id;
+	smmuinv__streams_release(v->streams);
+	return id;
+}
+
+int smmuinv_vsmmu_add_stream(struct smmuinv_vsmmu *vsmmu,
+			     const struct smmuinv_stream_params *params)
+{
+	struct smmuinv_stream_params p;
+	uint32_t bits;
+
+	if (!vsmmu || !PARAMS_COPY(&p, params))
+		return -EINVAL;
 	bits = smmuinv_features_get(&vsmmu->guest, SMMUINV_FEATURE_SIDSIZE);
-	if (bits < 32 && vsid >> bits)
+	if (bits < 32 && p.vsid >> bits)
 		return -ERANGE;
-	return smmuinv_streams_add(vsmmu->streams, vsmmu->viommu_id, dev_id,
-				   vsid);
+	if (!p.viommu_id)
+		p.viommu_id = only_viommu(vsmmu);
+	return smmuinv_streams_add(vsmmu->streams, &p);
 }
 
 int smmuinv_vsmmu_remove_stream(struct smmuinv_vsmmu *vsmmu, uint32_t vsid)

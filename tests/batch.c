@@ -167,8 +167,8 @@ static void a_vsid_without_a_device_is_complete_and_never_sent(void **state)
 
 	for (i = 0; i < 3; i++) {
 		add(b->batch, raw((uint64_t)0xbad << 32 | opcodes[i], 0));
-		add(b->batch, raw((uint64_t)FIXTURE_VSID << 32 | opcodes[i],
-				  0));
+		add(b->batch,
+		    raw((uint64_t)FIXTURE_VSID << 32 | opcodes[i], 0));
 	}
 	result = flush(b->batch, 0);
 	assert_int_equal(result.completed, 6);
@@ -186,9 +186,7 @@ static void a_stream_may_come_and_go_between_add_and_flush(void **state)
 	assert_int_equal(smmuinv_streams_remove(b->f.streams, FIXTURE_VSID), 0);
 	assert_int_equal(flush(b->batch, 0).dropped, 1);
 	add(b->batch, cfgi_cd(FIXTURE_VSID));
-	assert_int_equal(smmuinv_vsmmu_add_stream(b->f.vsmmu, b->f.device,
-						  FIXTURE_VSID),
-			 0);
+	assert_int_equal(plug(b->f.vsmmu, b->f.device, FIXTURE_VSID), 0);
 	assert_int_equal(flush(b->batch, 0).sent, 1);
 }
 
@@ -207,7 +205,7 @@ static void a_refused_command_never_hides_an_unsent_one(void **state)
 		for (bad = 0; bad < n; bad++) {
 			struct smmuinv_result result;
 
-			smmuinv_vsmmu_add_stream(b->f.vsmmu, other, 0x20);
+			plug(b->f.vsmmu, other, 0x20);
 			fixture_lose_vdevice(&b->f, 0x20);
 			smmuinv_mock_forget(b->f.mock);
 			for (i = 0; i < n; i++)
@@ -249,7 +247,7 @@ static void dropped_commands_before_a_refused_one_are_complete(void **state)
 	struct smmuinv_result result;
 
 	add(b->batch, tlbi_va(0x1000));
-	add(b->batch, cfgi_cd(0xbad)); /* no device: nothing to send */
+	add(b->batch, cfgi_cd(0xbad));        /* no device: nothing to send */
 	add(b->batch, cfgi_cd(FIXTURE_VSID)); /* will be refused */
 	add(b->batch, tlbi_va(0x2000));
 	fixture_lose_vdevice(&b->f, FIXTURE_VSID);
@@ -263,8 +261,8 @@ static void dropped_commands_before_a_refused_one_are_complete(void **state)
 
 static void without_a_refusal_the_kernels_count_is_not_believed(void **state)
 {
-	const int errors[] = { -ETIMEDOUT, -EFAULT,	 -EINVAL, -ENOENT,
-			       -EOPNOTSUPP, -ENOTTY };
+	const int errors[] = { -ETIMEDOUT, -EFAULT,     -EINVAL,
+			       -ENOENT,    -EOPNOTSUPP, -ENOTTY };
 	struct batch_fixture *b = *state;
 	uint32_t e, count, i;
 
@@ -532,9 +530,7 @@ static void open_with_repeat(struct batch_fixture *b, uint32_t hw_flags,
 	};
 
 	assert_int_equal(smmuinv_vsmmu_new(&params, vsmmu), 0);
-	assert_int_equal(smmuinv_vsmmu_add_stream(
-				 *vsmmu, fixture_add_device(&b->f), 0x20),
-			 0);
+	assert_int_equal(plug(*vsmmu, fixture_add_device(&b->f), 0x20), 0);
 	assert_int_equal(smmuinv_batch_new(*vsmmu, MANY, batch), 0);
 }
 
@@ -638,9 +634,8 @@ static void a_whole_array_goes_down_in_full_batches(void **state)
 	commands[9] = raw((uint64_t)FIXTURE_VSID << 32 | 3 << 12 | 1 << 11 |
 				  SMMUINV_CMD_ATC_INV,
 			  0x1000);
-	assert_int_equal(smmuinv_batch_submit(b->batch, commands, COUNT,
-					      &result),
-			 0);
+	assert_int_equal(
+		smmuinv_batch_submit(b->batch, commands, COUNT, &result), 0);
 	assert_int_equal(result.completed, COUNT);
 	assert_int_equal(result.dropped, 1);
 	assert_int_equal(result.ioctls, 4);
@@ -649,8 +644,8 @@ static void a_whole_array_goes_down_in_full_batches(void **state)
 	assert_int_equal(smmuinv_batch_submit(b->batch, NULL, 0, NULL), 0);
 }
 
-static void an_array_stops_at_an_illegal_command_with_the_rest_before_done(
-	void **state)
+static void
+an_array_stops_at_an_illegal_command_with_the_rest_before_done(void **state)
 {
 	struct batch_fixture *b = *state;
 	struct smmuinv_command commands[MANY + 20];
@@ -690,8 +685,8 @@ static void an_array_stops_at_a_command_of_the_vmms_without_cerror(void **state)
 	assert_int_equal(result.cerror, SMMUINV_CERROR_NONE);
 }
 
-static void a_host_failure_in_an_array_is_no_cerror_even_before_an_illegal_one(
-	void **state)
+static void
+a_host_failure_in_an_array_is_no_cerror_even_before_an_illegal_one(void **state)
 {
 	struct batch_fixture *b = *state;
 	struct smmuinv_result result = { .size = sizeof(result) };
@@ -710,8 +705,8 @@ static void a_host_failure_in_an_array_is_no_cerror_even_before_an_illegal_one(
 	assert_int_equal(result.completed, 2);
 }
 
-static void a_failure_in_a_later_chunk_counts_from_the_first_command(
-	void **state)
+static void
+a_failure_in_a_later_chunk_counts_from_the_first_command(void **state)
 {
 	struct batch_fixture *b = *state;
 	struct smmuinv_result result = { .size = sizeof(result) };
@@ -727,9 +722,9 @@ static void a_failure_in_a_later_chunk_counts_from_the_first_command(
 	for (i = 0; i < 2 * MANY; i++)
 		commands[i] = tlbi_va((uint64_t)i << 12);
 	assert_int_equal(smmuinv_mock_inject(b->f.mock, &fault), 0);
-	assert_int_equal(smmuinv_batch_submit(b->batch, commands, 2 * MANY,
-					      &result),
-			 -EIO);
+	assert_int_equal(
+		smmuinv_batch_submit(b->batch, commands, 2 * MANY, &result),
+		-EIO);
 	assert_int_equal(result.completed, MANY + 20);
 	assert_int_equal(result.fault_index, MANY + 20);
 	assert_int_equal(result.sent, MANY + 20);
@@ -737,7 +732,8 @@ static void a_failure_in_a_later_chunk_counts_from_the_first_command(
 
 /*
  * smmuinv_vsmmu_new() accepts only guests that the host can carry. Should a
- * command be inexpressible all the same, it is an errno and not the guest's fault.
+ * command be inexpressible all the same, it is an errno and not the guest's
+ * fault.
  */
 static void what_the_host_cannot_express_is_an_errno(void **state)
 {
@@ -763,10 +759,9 @@ static void what_the_host_cannot_express_is_an_errno(void **state)
 static void a_dropped_substream_is_not_sent_by_a_retry(void **state)
 {
 	struct smmuinv_features features = everything;
-	struct smmuinv_command beyond =
-		raw((uint64_t)FIXTURE_VSID << 32 | 1 << 14 |
-			    SMMUINV_CMD_CFGI_CD,
-		    0);
+	struct smmuinv_command beyond = raw(
+		(uint64_t)FIXTURE_VSID << 32 | 1 << 14 | SMMUINV_CMD_CFGI_CD,
+		0);
 	struct smmuinv_batch *batch;
 	struct fixture f;
 
@@ -1042,7 +1037,7 @@ static void a_refusal_of_what_was_planned_is_accounted_for_exactly(void **state)
 
 		planned_open(&b, &guest, &guest, SMMUINV_PLAN_FEWEST, MANY);
 		other = fixture_add_device(&b.f);
-		smmuinv_vsmmu_add_stream(b.f.vsmmu, other, 0x20);
+		plug(b.f.vsmmu, other, 0x20);
 		fixture_lose_vdevice(&b.f, 0x20);
 		/* Downwards, so that the plan has it otherwise. */
 		for (i = 0; i < MANY; i++)

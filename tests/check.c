@@ -1642,11 +1642,12 @@ static uint32_t rank_bit(const struct smmuinv_command *c)
 static uint32_t glance(const struct check_table *table,
 		       const struct smmuinv_command *c)
 {
+	uint32_t read[COMMAND_FORWARDED] = { 0 };
 	struct smmuinv_command to;
 	struct check_found run;
 	uint32_t kinds = 0;
 	int verdict = smmuinv__check_run(table, c, &run);
-	uint32_t n = smmuinv__check_forward(table, c, 1, &to, &kinds);
+	uint32_t n = smmuinv__check_forward(table, c, 1, &to, &kinds, read);
 
 	if (smmuinv__check_is_sync(table, c) &&
 	    (verdict != SMMUINV_VMM ||
@@ -1947,6 +1948,7 @@ static uint32_t glance_at_row(const struct check_table *table)
 	struct smmuinv_command to[ROW_MAX + 2];
 	uint32_t expected_kinds = test_chance(20) ? 8 : 0;
 	uint32_t kinds = expected_kinds;
+	uint32_t read[COMMAND_FORWARDED] = { 0 };
 	struct check_found run;
 	uint32_t i;
 
@@ -1956,7 +1958,7 @@ static uint32_t glance_at_row(const struct check_table *table)
 		from[i] = test_chance(90) ? test_command(SMMUINV_CMD_TLBI_NH_VA,
 							 test_random() << 12) :
 					    oracle_random_command();
-	n = smmuinv__check_forward(table, from, n, to, &kinds);
+	n = smmuinv__check_forward(table, from, n, to, &kinds, read);
 	for (i = 0; i < n; i++) {
 		assert_int_equal(glance(table, &from[i]), 1);
 		smmuinv__check_run(table, &from[i], &run);
@@ -2007,12 +2009,12 @@ static void a_row_ends_at_each_of_its_places_or_not_at_all(void **state)
 	compile(&p);
 	for (n = 0; n <= ROW_MAX; n++) {
 		for (bad = 0; bad <= n; bad++) {
+			uint32_t read[COMMAND_FORWARDED] = { 0 };
 			uint32_t kinds = 0;
 
 			for (i = 0; i < n; i++)
 				from[i] = i == bad ? odd : plain;
-			assert_int_equal(smmuinv__check_forward(&p.table, from,
-								n, to, &kinds),
+			assert_int_equal(smmuinv__check_forward(&p.table, from, n, to, &kinds, read),
 					 bad);
 			assert_int_equal(kinds, bad ? rank_bit(&plain) : 0);
 			if (bad < n)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every way in which a call can fail, for every batch of up to 130 commands: what
- * is reported complete has been executed, and a retry from the reported place
- * completes everything. The number of cases is printed.
+ * Every way in which a call can fail, for every batch of up to 130 commands:
+ * what is reported complete has been executed, and a retry from the reported
+ * place completes everything. The number of cases is printed.
  *
  * The one lie that nobody could find out is left out: a call that reports full
  * success and has not executed all.
@@ -28,7 +28,7 @@
 static struct smmuinv_command commands[MANY];
 
 static const int errors[] = {
-	0,	      -EIO,	 -ETIMEDOUT, -ENOMEM, -EFAULT, -EINVAL, -ENOENT,
+	0,           -EIO,    -ETIMEDOUT, -ENOMEM, -EFAULT, -EINVAL, -ENOENT,
 	-EOPNOTSUPP, -ENOTTY, -EINTR,     -EAGAIN, -EPERM,  -ENODEV,
 };
 
@@ -46,9 +46,9 @@ static void record_take(struct fixture *f, struct record *record)
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		uint64_t page = smmuinv_command_get(&executed[i],
-						    SMMUINV_FIELD_VA) >>
-				12;
+		uint64_t page =
+			smmuinv_command_get(&executed[i], SMMUINV_FIELD_VA) >>
+			12;
 
 		record->executed[page % MANY] = true;
 	}
@@ -226,9 +226,7 @@ static void a_vanished_device(struct fixture *f, struct smmuinv_batch *batch,
 	struct record record = { { false } };
 	uint32_t i;
 
-	assert_int_equal(smmuinv_vsmmu_add_stream(f->vsmmu, f->device,
-						  FIXTURE_VSID),
-			 0);
+	assert_int_equal(plug(f->vsmmu, f->device, FIXTURE_VSID), 0);
 	for (i = 0; i < n; i++)
 		assert_int_equal(smmuinv_batch_add(batch,
 						   i == at ? &cd : &commands[i],
@@ -252,9 +250,9 @@ static void a_vanished_device(struct fixture *f, struct smmuinv_batch *batch,
 
 static void a_device_that_vanishes_hides_nothing_on_any_kernel(void **state)
 {
-	const enum smmuinv_mock_kernel kernels[] = {
-		SMMUINV_MOCK_6_13, SMMUINV_MOCK_7_3, SMMUINV_MOCK_EXACT
-	};
+	const enum smmuinv_mock_kernel kernels[] = { SMMUINV_MOCK_6_13,
+						     SMMUINV_MOCK_7_3,
+						     SMMUINV_MOCK_EXACT };
 	uint64_t before = cases;
 	uint32_t k, n, at;
 
@@ -408,9 +406,9 @@ static void one_queue_case(struct guest *guest, uint32_t n, uint32_t atc,
 		guest->ring[i] = commands[i];
 	if (atc < n) {
 		/* The page number tells it apart, as it does the others. */
-		guest->ring[atc] = raw((uint64_t)FIXTURE_VSID << 32 |
-					       SMMUINV_CMD_ATC_INV,
-				       (uint64_t)atc << 12);
+		guest->ring[atc] =
+			raw((uint64_t)FIXTURE_VSID << 32 | SMMUINV_CMD_ATC_INV,
+			    (uint64_t)atc << 12);
 	}
 	guest->ring[n] = cmd_sync();
 	guest->expected = n;
@@ -432,13 +430,10 @@ static void guest_open(struct guest *guest, enum smmuinv_mock_kernel kernel)
 
 	memset(guest, 0, sizeof(*guest));
 	open_on(&guest->f, kernel, SMMUINV_REPEAT_NEVER);
-	assert_int_equal(smmuinv_vsmmu_add_stream(guest->f.vsmmu,
-						  guest->f.device,
-						  FIXTURE_VSID),
+	assert_int_equal(plug(guest->f.vsmmu, guest->f.device, FIXTURE_VSID),
 			 0);
-	assert_int_equal(smmuinv_queue_new(guest->f.vsmmu, &params,
-					   &guest->queue),
-			 0);
+	assert_int_equal(
+		smmuinv_queue_new(guest->f.vsmmu, &params, &guest->queue), 0);
 }
 
 static void guest_close(struct guest *guest)
@@ -450,9 +445,9 @@ static void guest_close(struct guest *guest)
 /* With no ATC_INV in the window, and with one first, in the middle and last. */
 static void no_sync_completes_before_everything_is_executed(void **state)
 {
-	const enum smmuinv_mock_kernel kernels[] = {
-		SMMUINV_MOCK_6_13, SMMUINV_MOCK_7_3, SMMUINV_MOCK_EXACT
-	};
+	const enum smmuinv_mock_kernel kernels[] = { SMMUINV_MOCK_6_13,
+						     SMMUINV_MOCK_7_3,
+						     SMMUINV_MOCK_EXACT };
 	uint64_t before = cases;
 	uint32_t k, n, e, at, a;
 	struct guest guest;
@@ -618,10 +613,8 @@ static void window_open(struct window *w, const char *text, bool ril)
 	vsmmu.backend = w->f.backend;
 	vsmmu.viommu_id = w->f.viommu;
 	assert_int_equal(smmuinv_vsmmu_new(&vsmmu, &w->f.vsmmu), 0);
-	assert_int_equal(smmuinv_vsmmu_add_stream(w->f.vsmmu,
-						  fixture_add_device(&w->f),
-						  FIXTURE_VSID),
-			 0);
+	assert_int_equal(
+		plug(w->f.vsmmu, fixture_add_device(&w->f), FIXTURE_VSID), 0);
 	assert_int_equal(smmuinv_batch_new(w->f.vsmmu, 16, &w->batch), 0);
 	assert_int_equal(smmuinv_queue_new(w->f.vsmmu, &queue, &w->queue), 0);
 }

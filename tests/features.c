@@ -1223,6 +1223,221 @@ static void compatibility_with_null_is_invalid(void **state)
 			 -EINVAL);
 }
 
+/* Two hosts that often agree, so that there is something in common. */
+static struct smmuinv_features another_host(const struct smmuinv_features *host)
+{
+	struct smmuinv_features other = *host;
+	uint32_t n = (uint32_t)test_random_below(6);
+
+	while (n--) {
+		struct smmuinv_features from = test_features_random_host();
+		enum smmuinv_feature which =
+			(enum smmuinv_feature)test_random_below(
+				SMMUINV_FEATURE_COUNT);
+
+		spec_feature_set(&other, which, spec_feature_get(&from, which));
+	}
+	return other;
+}
+
+static bool carries(const struct smmuinv_features *host,
+		    const struct smmuinv_features *guest)
+{
+	return !smmuinv_features_compatible(guest, host, NULL);
+}
+
+/* Whom both carry, what is common carries, and the other way round. */
+static void what_is_common_carries_exactly_whom_both_carry(void **state)
+{
+	size_t common_ones = 0;
+	size_t both_carry = 0;
+	size_t i, g;
+
+	(void)state;
+	for (i = 0; i < test_iterations(20000); i++) {
+		struct smmuinv_features a = test_features_random_host();
+		struct smmuinv_features b = another_host(&a);
+		struct smmuinv_features common, reverse;
+		int rc = smmuinv_features_common(&common, &a, &b, NULL);
+
+		assert_int_equal(
+			smmuinv_features_common(&reverse, &b, &a, NULL), rc);
+		if (!rc) {
+			assert_memory_equal(&common, &reverse, sizeof(common));
+			assert_true(carries(&a, &common));
+			assert_true(carries(&b, &common));
+			common_ones++;
+		}
+		for (g = 0; g < 4; g++) {
+			struct smmuinv_features guest =
+				test_features_random_guest(g % 2 ? &a : &b);
+			bool both = carries(&a, &guest) && carries(&b, &guest);
+
+			both_carry += both;
+			if (!rc)
+				assert_int_equal(carries(&common, &guest),
+						 both);
+		}
+	}
+	assert_true(common_ones && both_carry);
+}
+
+static void a_host_has_everything_in_common_with_itself(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < test_iterations(10000); i++) {
+		struct smmuinv_features host = test_features_random_host();
+		struct smmuinv_features common = host;
+
+		/* In place, too. */
+		assert_int_equal(
+			smmuinv_features_common(&common, &common, &host, NULL),
+			0);
+		assert_memory_equal(&common, &host, sizeof(host));
+	}
+}
+
+/* Choices of the hosts': 0 leaves it open, and others must be the same. */
+static void hosts_that_chose_differently_have_nothing_in_common(void **state)
+{
+	static const enum smmuinv_feature choices[] = {
+		SMMUINV_FEATURE_TTENDIAN,
+		SMMUINV_FEATURE_STALL_MODEL,
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(choices); i++) {
+		uint32_t x, y;
+
+		for (x = 0; x <= 3; x++) {
+			for (y = 0; y <= 3; y++) {
+				struct smmuinv_features a = rich_host();
+				struct smmuinv_features b = rich_host();
+				struct smmuinv_features common = { { 7 } };
+				enum smmuinv_feature lacking =
+					SMMUINV_FEATURE_COUNT;
+				int rc;
+
+				spec_feature_set(&a, choices[i], x);
+				spec_feature_set(&b, choices[i], y);
+				rc = smmuinv_features_common(&common, &a, &b,
+							     &lacking);
+				if (x && y && x != y) {
+					assert_int_equal(rc, -EOPNOTSUPP);
+					assert_int_equal(lacking, choices[i]);
+					assert_int_equal(common.idr[0], 7);
+					continue;
+				}
+				assert_int_equal(rc, 0);
+				assert_int_equal(
+					spec_feature_get(&common, choices[i]),
+					x ? x : y);
+			}
+		}
+	}
+}
+
+static void hosts_without_a_granule_in_common_are_refused_by_name(void **state)
+{
+	uint32_t x, y;
+
+	(void)state;
+	for (x = 1; x < 8; x++) {
+		for (y = 1; y < 8; y++) {
+			struct smmuinv_features a = rich_host();
+			struct smmuinv_features b = rich_host();
+			enum smmuinv_feature lacking = SMMUINV_FEATURE_COUNT;
+			struct smmuinv_features common;
+
+			a.idr[5] = (a.idr[5] & ~0x70u) | x << 4;
+			b.idr[5] = (b.idr[5] & ~0x70u) | y << 4;
+			if (x & y) {
+				assert_int_equal(
+					smmuinv_features_common(&common, &a, &b,
+								&lacking),
+					0);
+				assert_int_equal(common.idr[5] >> 4 & 7, x & y);
+				continue;
+			}
+			assert_int_equal(smmuinv_features_common(&common, &a,
+								 &b, &lacking),
+					 -EOPNOTSUPP);
+			assert_int_equal(lacking, SMMUINV_FEATURE_GRAN4K);
+			assert_int_equal(
+				smmuinv_features_common(&common, &a, &b, NULL),
+				-EOPNOTSUPP);
+		}
+	}
+}
+
+/* Of a pair of values, what both have; -1 for a contradiction (6.3.1). */
+static int64_t common_of(enum smmuinv_feature feature, uint32_t a, uint32_t b)
+{
+	switch (feature) {
+	case SMMUINV_FEATURE_TTENDIAN:
+	case SMMUINV_FEATURE_STALL_MODEL:
+	case SMMUINV_FEATURE_TERM_MODEL:
+		/* 0 leaves the choice to software. */
+		if (!a || !b)
+			return a > b ? a : b;
+		return a == b ? (int64_t)a : -1;
+	case SMMUINV_FEATURE_TTF:
+		return a & b;
+	default:
+		return a < b ? a : b;
+	}
+}
+
+static void assert_common(enum smmuinv_feature feature, uint32_t x, uint32_t y)
+{
+	struct smmuinv_features a = test_features_full();
+	struct smmuinv_features b = a;
+	struct smmuinv_features common;
+	int64_t expected = common_of(feature, x, y);
+
+	spec_feature_set(&a, feature, x);
+	spec_feature_set(&b, feature, y);
+	assert_int_equal(smmuinv_features_common(&common, &a, &b, NULL),
+			 expected < 0 ? -EOPNOTSUPP : 0);
+	if (expected >= 0)
+		assert_int_equal(spec_feature_get(&common, feature), expected);
+}
+
+/* Every pair of values of every field by itself. */
+static void of_each_field_what_is_common_is_what_both_have(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < SMMUINV_FEATURE_COUNT; i++) {
+		enum smmuinv_feature feature = (enum smmuinv_feature)i;
+		uint32_t most = spec_feature_max(feature);
+		uint32_t x, y;
+
+		for (x = 0; x <= most; x++) {
+			for (y = 0; y <= most; y++)
+				assert_common(feature, x, y);
+		}
+	}
+}
+
+static void what_is_common_with_null_is_invalid(void **state)
+{
+	struct smmuinv_features host = rich_host();
+	struct smmuinv_features common;
+
+	(void)state;
+	assert_int_equal(smmuinv_features_common(NULL, &host, &host, NULL),
+			 -EINVAL);
+	assert_int_equal(smmuinv_features_common(&common, NULL, &host, NULL),
+			 -EINVAL);
+	assert_int_equal(smmuinv_features_common(&common, &host, NULL, NULL),
+			 -EINVAL);
+}
+
 /* 6.3.2: SSIDSIZE is at most 20. */
 static void no_more_than_20_ssid_bits_are_offered(void **state)
 {
@@ -1294,6 +1509,12 @@ int main(void)
 		T(bits_that_are_no_feature_are_not_compared),
 		T(every_host_is_compatible_with_itself),
 		T(compatibility_with_null_is_invalid),
+		T(what_is_common_carries_exactly_whom_both_carry),
+		T(a_host_has_everything_in_common_with_itself),
+		T(hosts_that_chose_differently_have_nothing_in_common),
+		T(hosts_without_a_granule_in_common_are_refused_by_name),
+		T(of_each_field_what_is_common_is_what_both_have),
+		T(what_is_common_with_null_is_invalid),
 #undef T
 	};
 

@@ -13,21 +13,19 @@
 
 #include "../lib/backend.h"
 
-const struct smmuinv_features everything = {
-	{
-		/* S1P, TTF AArch64, COHACC, ATS, ASID16, MSI, SEV, CD2L, */
-		/* STALL_MODEL 1 (never) */
-		0x0108741a,
-		/* SIDSIZE 32, SSIDSIZE 20 */
-		0x00000520,
-		0,
-		/* RIL */
-		0x00000400,
-		0,
-		/* OAS 52, every granule, DS */
-		0x000000f6,
-	}
-};
+const struct smmuinv_features everything = { {
+	/* S1P, TTF AArch64, COHACC, ATS, ASID16, MSI, SEV, CD2L, */
+	/* STALL_MODEL 1 (never) */
+	0x0108741a,
+	/* SIDSIZE 32, SSIDSIZE 20 */
+	0x00000520,
+	0,
+	/* RIL */
+	0x00000400,
+	0,
+	/* OAS 52, every granule, DS */
+	0x000000f6,
+} };
 
 static int host_device_info(void *context, uint32_t dev_id,
 			    struct smmuinv_device_info *info)
@@ -89,6 +87,8 @@ static int host_invalidate(void *context, uint32_t viommu_id,
 	struct fixture *f = context;
 
 	note_call(f, commands, *count);
+	if (f->watch)
+		f->watch(f, commands, *count);
 	if (refuses(f, commands, count))
 		return -EIO;
 	return smmuinv__backend_invalidate(f->behind, viommu_id, commands,
@@ -103,25 +103,22 @@ static const struct smmuinv_backend_ops host_ops = {
 	.invalidate = host_invalidate,
 };
 
-void fixture_open_with(struct fixture *f, const struct smmuinv_features *host,
-		       const struct smmuinv_features *guest,
-		       enum smmuinv_plan plan)
+void fixture_open_like(struct fixture *f,
+		       const struct smmuinv_vsmmu_params *like,
+		       struct smmuinv_caches *caches)
 {
 	struct smmuinv_mock_params mock = {
 		.size = sizeof(mock),
-		.host = *host,
+		.host = like->host,
+		.caches = caches,
 	};
-	struct smmuinv_vsmmu_params vsmmu = {
-		.size = sizeof(vsmmu),
-		.guest = *guest,
-		.host = *host,
-		.plan = plan,
-	};
+	struct smmuinv_vsmmu_params vsmmu = *like;
 
 	assert_int_equal(smmuinv_mock_new(&mock, &f->mock), 0);
 	assert_int_equal(smmuinv_mock_backend(f->mock, &f->behind), 0);
 	assert_int_equal(smmuinv_backend_new(&host_ops, f, &f->backend), 0);
 	f->refused = NULL;
+	f->watch = NULL;
 	f->call_count = 0;
 	assert_int_equal(smmuinv_mock_add_viommu(f->mock, &f->viommu), 0);
 	vsmmu.backend = f->backend;
@@ -129,9 +126,21 @@ void fixture_open_with(struct fixture *f, const struct smmuinv_features *host,
 	assert_int_equal(smmuinv_vsmmu_new(&vsmmu, &f->vsmmu), 0);
 	f->streams = smmuinv_vsmmu_streams(f->vsmmu);
 	f->device = fixture_add_device(f);
-	assert_int_equal(smmuinv_vsmmu_add_stream(f->vsmmu, f->device,
-						  FIXTURE_VSID),
-			 0);
+	assert_int_equal(plug(f->vsmmu, f->device, FIXTURE_VSID), 0);
+}
+
+void fixture_open_with(struct fixture *f, const struct smmuinv_features *host,
+		       const struct smmuinv_features *guest,
+		       enum smmuinv_plan plan)
+{
+	const struct smmuinv_vsmmu_params like = {
+		.size = sizeof(like),
+		.guest = *guest,
+		.host = *host,
+		.plan = plan,
+	};
+
+	fixture_open_like(f, &like, NULL);
 }
 
 void fixture_open(struct fixture *f, const struct smmuinv_features *features)
@@ -170,6 +179,27 @@ uint32_t fixture_add_device(struct fixture *f)
 
 	assert_int_equal(smmuinv_mock_add_device(f->mock, &id), 0);
 	return id;
+}
+
+void fixture_plug(struct fixture *f, uint32_t vsid)
+{
+	assert_int_equal(plug(f->vsmmu, fixture_add_device(f), vsid), 0);
+}
+
+struct smmuinv_stream_info fixture_stream(struct fixture *f, uint32_t vsid)
+{
+	struct smmuinv_stream_info info = { .size = sizeof(info) };
+
+	assert_int_equal(smmuinv_streams_find(f->streams, vsid, &info), 0);
+	return info;
+}
+
+struct smmuinv_counters fixture_counters(struct fixture *f)
+{
+	struct smmuinv_counters counters = { .size = sizeof(counters) };
+
+	assert_int_equal(smmuinv_vsmmu_counters(f->vsmmu, &counters), 0);
+	return counters;
 }
 
 void fixture_lose_vdevice(struct fixture *f, uint32_t vsid)
@@ -218,6 +248,17 @@ struct smmuinv_command cfgi_cd(uint32_t vsid)
 
 	assert_int_equal(smmuinv_command_cfgi_cd(&command, vsid, 0, true), 0);
 	return command;
+}
+
+struct smmuinv_command cfgi_cd_all(uint32_t vsid)
+{
+	return raw((uint64_t)vsid << 32 | SMMUINV_CMD_CFGI_CD_ALL, 0);
+}
+
+struct smmuinv_command atc_inv_all(uint32_t vsid)
+{
+	return raw((uint64_t)vsid << 32 | SMMUINV_CMD_ATC_INV,
+		   SMMUINV_ATC_SIZE_ALL);
 }
 
 struct smmuinv_command raw(uint64_t dw0, uint64_t dw1)

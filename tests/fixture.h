@@ -8,7 +8,10 @@
 #include <smmuinv/mock.h>
 #include <smmuinv/smmuinv.h>
 
-/* Everything that can be forwarded: ATS, 16-bit ASIDs, 20-bit SSIDs, RIL, DS. */
+#include "plug.h"
+
+/* Everything that can be forwarded: ATS, 16-bit ASIDs, 20-bit SSIDs, RIL, DS.
+ */
 extern const struct smmuinv_features everything;
 
 /* The vSID that fixture_open() gives its one device. */
@@ -34,6 +37,10 @@ struct fixture {
 	uint32_t call_count; /* may be more than are kept */
 	/* The host refuses a call with it, and executes nothing of the call. */
 	const struct smmuinv_command *refused;
+	/* Told of each call before the host gets it; may be NULL. */
+	void (*watch)(struct fixture *f, const struct smmuinv_command *commands,
+		      uint32_t count);
+	void *watcher;
 };
 
 /*
@@ -44,6 +51,14 @@ void fixture_open(struct fixture *f, const struct smmuinv_features *features);
 void fixture_open_with(struct fixture *f, const struct smmuinv_features *host,
 		       const struct smmuinv_features *guest,
 		       enum smmuinv_plan plan);
+
+/*
+ * With the virtual SMMU like this, but for the backend and its vIOMMU, which
+ * are the fixture's; and over these caches, or NULL.
+ */
+void fixture_open_like(struct fixture *f,
+		       const struct smmuinv_vsmmu_params *like,
+		       struct smmuinv_caches *caches);
 void fixture_close(struct fixture *f);
 
 /* cmocka's setup and teardown around a fixture with everything. */
@@ -52,7 +67,13 @@ int fixture_teardown(void **state);
 
 uint32_t fixture_add_device(struct fixture *f);
 
-/* The vDEVICE of a vSID goes behind the library's back: the host then refuses. */
+/* Another device with stage 1 attached and its ATS on. */
+void fixture_plug(struct fixture *f, uint32_t vsid);
+struct smmuinv_stream_info fixture_stream(struct fixture *f, uint32_t vsid);
+struct smmuinv_counters fixture_counters(struct fixture *f);
+
+/* The vDEVICE of a vSID goes behind the library's back: the host then refuses.
+ */
 void fixture_lose_vdevice(struct fixture *f, uint32_t vsid);
 
 /* The call, of those kept, that had the command in it last; -1 if none had. */
@@ -61,6 +82,8 @@ int last_call_of(const struct fixture *f,
 
 struct smmuinv_command tlbi_va(uint64_t va);
 struct smmuinv_command cfgi_cd(uint32_t vsid);
+struct smmuinv_command cfgi_cd_all(uint32_t vsid);
+struct smmuinv_command atc_inv_all(uint32_t vsid);
 struct smmuinv_command raw(uint64_t dw0, uint64_t dw1);
 struct smmuinv_command cmd_sync(void);
 

@@ -2,7 +2,9 @@
 /*
  * The library's promise, over random guests, faults and kernels: behind a
  * CMD_SYNC that it completed, no cache holds what the guest had invalidated
- * before it, although what is stale may be cached anew while it is invalidated.
+ * before it, although what is stale may be cached anew while it is invalidated,
+ * and although the VMM attaches and detaches the stream as the guest changes
+ * its STE.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -27,6 +29,9 @@ enum rank { CFGI, TLBI, ATC, RANKS };
  */
 struct memory {
 	struct smmuinv_caches *entries[ENTRIES];
+	/* What may be cached of the stream now. */
+	bool translates;
+	bool ats;
 };
 
 /* An entry's rank, and from which it may be made again, or NOTHING. */
@@ -66,7 +71,8 @@ struct guest {
 	uint32_t asked; /* commands that @wanted has executed */
 	uint64_t syncs;
 	uint64_t faults;
-	uint64_t gone; /* entries that had to be gone, over all CMD_SYNCs */
+	uint64_t changes; /* of the stream's state */
+	uint64_t gone;    /* entries that had to be gone, over all CMD_SYNCs */
 };
 
 static const uint8_t order_of_making[] = {
@@ -85,6 +91,7 @@ static void memory_open(struct memory *m)
 {
 	uint32_t i;
 
+	m->translates = m->ats = true;
 	for (i = 0; i < ENTRIES; i++)
 		assert_int_equal(smmuinv_caches_new(1, &m->entries[i]), 0);
 }
@@ -115,6 +122,19 @@ static enum rank rank_of(const struct smmuinv_command *command)
 	}
 }
 
+/* A device that is not attached, or without ATS, makes nothing. */
+static bool may_cache(const struct memory *m, enum rank rank)
+{
+	switch (rank) {
+	case CFGI:
+		return m->translates;
+	case ATC:
+		return m->ats;
+	default:
+		return true;
+	}
+}
+
 /* Every entry that can be made again is, and those first that others are of. */
 static void remember(struct memory *m, const struct origin *origins)
 {
@@ -127,6 +147,7 @@ static void remember(struct memory *m, const struct origin *origins)
 
 			if (origins[i].kind == order_of_making[kind] &&
 			    source != NOTHING &&
+			    may_cache(m, origins[i].rank) &&
 			    memory_has(m, (uint32_t)source))
 				smmuinv_caches_refill(m->entries[i]);
 		}
@@ -197,8 +218,8 @@ static struct smmuinv_cache_entry random_tlb_entry(const struct guest *guest)
 	bool leaf = test_chance(60);
 	unsigned int level = (unsigned int)test_random_below(3) + leaf;
 	/* What a leaf, or the table below a descriptor, maps. */
-	unsigned int log2 = granule_log2(tg) +
-			    (3 - level) * (granule_log2(tg) - 3);
+	unsigned int log2 =
+		granule_log2(tg) + (3 - level) * (granule_log2(tg) - 3);
 	uint64_t length = log2 < 64 ? UINT64_C(1) << log2 : 0;
 
 	return (struct smmuinv_cache_entry){
@@ -317,7 +338,13 @@ static struct smmuinv_command random_command(struct guest *guest)
 	uint32_t sid = test_chance(90) ? FIXTURE_VSID : 0xbad;
 	struct smmuinv_command command;
 
-	switch (test_random_below(16)) {
+	switch (test_random_below(17)) {
+	case 16:
+		if (test_chance(50))
+			return raw((uint64_t)sid << 32 | SMMUINV_CMD_CFGI_STE,
+				   test_random_below(2));
+		return raw((uint64_t)sid << 32 | SMMUINV_CMD_CFGI_STE_RANGE,
+			   test_chance(30) ? 31 : test_random_below(4));
 	case 0:
 	case 1:
 	case 2:
@@ -355,8 +382,8 @@ static struct smmuinv_command random_command(struct guest *guest)
 /* A call goes wrong, in any way but a lie that nobody could find out. */
 static void random_fault(struct guest *guest)
 {
-	const int errors[] = { -EIO,	-ETIMEDOUT, -ENOMEM, -EFAULT,
-			       -EINVAL, -EINTR,	    -EAGAIN, -ENOENT };
+	const int errors[] = { -EIO,    -ETIMEDOUT, -ENOMEM, -EFAULT,
+			       -EINVAL, -EINTR,     -EAGAIN, -ENOENT };
 	struct smmuinv_mock_fault fault = {
 		.size = sizeof(fault),
 		.pass = (uint32_t)test_random_below(3),
@@ -381,19 +408,39 @@ static int on_read(void *opaque, uint32_t index,
 	return 0;
 }
 
+/* 4.3.1: with the STE go the CDs that were cached through it. */
+static struct smmuinv_command as_invalidation(struct smmuinv_command command)
+{
+	uint32_t sid = command_sid(&command);
+	uint64_t span = 1;
+
+	switch (smmuinv_command_opcode(&command)) {
+	case SMMUINV_CMD_CFGI_STE:
+		break;
+	case SMMUINV_CMD_CFGI_STE_RANGE:
+		span = UINT64_C(2)
+		       << smmuinv_command_get(&command, SMMUINV_FIELD_RANGE);
+		break;
+	default:
+		return command;
+	}
+	return sid / span == FIXTURE_VSID / span ? cfgi_cd_all(FIXTURE_VSID) :
+						   command;
+}
+
 /* The commands before the next CMD_SYNC, as the guest's SMMU would do them. */
 static int on_sync(void *opaque, const struct smmuinv_sync *sync)
 {
+	struct smmuinv_command commands[1 << LOG2SIZE];
 	struct guest *guest = opaque;
-	uint32_t first = guest->asked;
+	uint32_t n = 0;
 	uint32_t i;
 
 	(void)sync;
 	while (smmuinv_command_opcode(&guest->ring[guest->asked]) !=
 	       SMMUINV_CMD_SYNC)
-		guest->asked++;
-	execute(&guest->wanted, guest->origins, &guest->ring[first],
-		guest->asked - first);
+		commands[n++] = as_invalidation(guest->ring[guest->asked++]);
+	execute(&guest->wanted, guest->origins, commands, n);
 	guest->asked++;
 	guest->syncs++;
 	for (i = 0; i < ENTRIES; i++) {
@@ -405,6 +452,58 @@ static int on_sync(void *opaque, const struct smmuinv_sync *sync)
 				 guest->asked);
 	}
 	return 0;
+}
+
+static void forget_stream(struct guest *guest, bool cds)
+{
+	const struct smmuinv_command all = cfgi_cd_all(FIXTURE_VSID);
+	uint32_t ssid;
+
+	if (cds)
+		forget(&guest->host, guest->origins, &all);
+	for (ssid = 0; ssid <= 8; ssid++) {
+		struct smmuinv_command atc = raw(
+			(uint64_t)FIXTURE_VSID << 32 | ssid % 8 << 12 |
+				(ssid < 8 ? 1u << 11 : 0) | SMMUINV_CMD_ATC_INV,
+			SMMUINV_ATC_SIZE_ALL);
+
+		forget(&guest->host, guest->origins, &atc);
+	}
+}
+
+/*
+ * The library is told before the kernel attaches, and after it detaches; with
+ * that go the CDs, and with ATS the ATC, by the kernel's own invalidation.
+ */
+static void change_stream(struct guest *guest, bool translates, bool ats)
+{
+	struct smmuinv_streams *streams = smmuinv_vsmmu_streams(guest->vsmmu);
+	const struct memory before = guest->host;
+
+	if (translates && (!before.translates || !before.ats))
+		assert_int_equal(smmuinv_streams_set(streams, FIXTURE_VSID,
+						     true, ats || before.ats),
+				 0);
+	guest->host.translates = translates;
+	guest->host.ats = ats;
+	if (!ats)
+		forget_stream(guest, !translates);
+	assert_int_equal(
+		smmuinv_streams_set(streams, FIXTURE_VSID, translates, ats), 0);
+	guest->changes++;
+}
+
+/* What the guest has written into the STE. */
+static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
+{
+	struct guest *guest = opaque;
+	bool translates = test_chance(60);
+
+	(void)leaf;
+	assert_int_equal(sid, FIXTURE_VSID);
+	if (test_chance(50))
+		change_stream(guest, translates, translates && test_chance(70));
+	return test_chance(10) ? -ENODATA : 0;
 }
 
 static void on_seen(void *opaque, uint32_t index,
@@ -421,12 +520,14 @@ static void on_seen(void *opaque, uint32_t index,
 static const struct smmuinv_queue_ops plain_ops = {
 	.size = sizeof(plain_ops),
 	.read = on_read,
+	.cfgi_ste = on_cfgi_ste,
 	.sync = on_sync,
 };
 
 static const struct smmuinv_queue_ops seeing_ops = {
 	.size = sizeof(seeing_ops),
 	.read = on_read,
+	.cfgi_ste = on_cfgi_ste,
 	.sync = on_sync,
 	.seen = on_seen,
 };
@@ -584,9 +685,7 @@ static void guest_open(struct guest *guest, enum smmuinv_mock_kernel kernel,
 	vsmmu.viommu_id = guest->viommu;
 	assert_int_equal(smmuinv_vsmmu_new(&vsmmu, &guest->vsmmu), 0);
 	note_cds(guest);
-	assert_int_equal(smmuinv_vsmmu_add_stream(guest->vsmmu, guest->device,
-						  FIXTURE_VSID),
-			 0);
+	assert_int_equal(plug(guest->vsmmu, guest->device, FIXTURE_VSID), 0);
 	assert_int_equal(smmuinv_queue_new(guest->vsmmu, &queue, &guest->queue),
 			 0);
 }
@@ -685,24 +784,10 @@ static void fill_caches(struct guest *guest)
  */
 static void replug(struct guest *guest)
 {
-	const struct smmuinv_command cds =
-		raw((uint64_t)FIXTURE_VSID << 32 | SMMUINV_CMD_CFGI_CD_ALL, 0);
-	uint32_t ssid;
-
 	(void)smmuinv_vsmmu_remove_stream(guest->vsmmu, FIXTURE_VSID);
-	assert_int_equal(smmuinv_vsmmu_add_stream(guest->vsmmu, guest->device,
-						  FIXTURE_VSID),
-			 0);
-	forget(&guest->host, guest->origins, &cds);
-	for (ssid = 0; ssid <= 8; ssid++) {
-		struct smmuinv_command atc =
-			raw((uint64_t)FIXTURE_VSID << 32 | ssid % 8 << 12 |
-				    (ssid < 8 ? 1u << 11 : 0) |
-				    SMMUINV_CMD_ATC_INV,
-			    SMMUINV_ATC_SIZE_ALL);
-
-		forget(&guest->host, guest->origins, &atc);
-	}
+	forget_stream(guest, true);
+	assert_int_equal(plug(guest->vsmmu, guest->device, FIXTURE_VSID), 0);
+	guest->host.translates = guest->host.ats = true;
 }
 
 /* Until everything is consumed, whatever fails on the way. */
@@ -744,6 +829,7 @@ static void one_guest(struct guest *guest)
 		guest->ring[i] = random_command(guest);
 	guest->ring[guest->count - 1] = cmd_sync();
 	guest->next_va = 0;
+	change_stream(guest, true, true);
 	for (i = 0; i < ENTRIES; i++) {
 		smmuinv_caches_refill(guest->host.entries[i]);
 		smmuinv_caches_refill(guest->wanted.entries[i]);
@@ -756,7 +842,7 @@ static void one_guest(struct guest *guest)
 static void nothing_is_stale_behind_a_completed_sync(void **state)
 {
 	size_t guests = test_iterations(2400);
-	uint64_t syncs = 0, faults = 0, gone = 0;
+	uint64_t syncs = 0, faults = 0, changes = 0, gone = 0;
 	size_t g, w;
 
 	(void)state;
@@ -773,12 +859,14 @@ static void nothing_is_stale_behind_a_completed_sync(void **state)
 		assert_int_equal(smmuinv_mock_wedged(guest.mock), 0);
 		syncs += guest.syncs;
 		faults += guest.faults;
+		changes += guest.changes;
 		gone += guest.gone;
 		guest_close(&guest);
 	}
-	printf("%zu queues, %" PRIu64 " SYNCs, %" PRIu64 " faults; "
-	       "%" PRIu64 " times an entry had to be gone\n",
-	       guests * 25, syncs, faults, gone);
+	printf("%zu queues, %" PRIu64 " SYNCs, %" PRIu64 " faults, %" PRIu64
+	       " changes of the stream; %" PRIu64
+	       " times an entry had to be gone\n",
+	       guests * 25, syncs, faults, changes, gone);
 }
 
 int main(void)

@@ -324,6 +324,193 @@ static void a_failed_first_allocation_leaves_an_empty_array(void **state)
 	}
 }
 
+/* The first at @from or above, by looking at all. */
+static void *reference_next(const struct reference *reference, uint32_t from,
+			    uint32_t *index)
+{
+	void *found = NULL;
+	size_t i;
+
+	for (i = 0; i < reference->count; i++) {
+		uint32_t at = reference->index[i];
+
+		if (!reference->value[i] || at < from || (found && at > *index))
+			continue;
+		found = reference->value[i];
+		*index = at;
+	}
+	return found;
+}
+
+static void assert_next_is(const struct radix *radix,
+			   const struct reference *reference, uint32_t from)
+{
+	uint32_t expected_index = from;
+	uint32_t index = from;
+	void *expected = reference_next(reference, from, &expected_index);
+
+	assert_ptr_equal(smmuinv__radix_next(radix, &index), expected);
+	/* Where there is nothing, the index stays. */
+	assert_int_equal(index, expected_index);
+}
+
+/* Where nodes begin and end, and the ends of the whole. */
+static const uint32_t corners[] = {
+	0,          1,          0xfe,       0xff,       0x100,
+	0x101,      0xffff,     0x10000,    0x10001,    0xffffff,
+	0x1000000,  0x1000100,  0x7fffffff, 0x80000000, 0xff000000,
+	0xfffffeff, 0xffffff00, 0xfffffffe, UINT32_MAX,
+};
+
+/* From every corner and its neighbours; where they wrap, it is a corner too. */
+static void assert_next_at_corners(const struct radix *radix,
+				   const struct reference *reference)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(corners); i++) {
+		assert_next_is(radix, reference, corners[i] - 1);
+		assert_next_is(radix, reference, corners[i]);
+		assert_next_is(radix, reference, corners[i] + 1);
+	}
+}
+
+static void there_is_no_next_in_an_empty_array(void **state)
+{
+	static const struct reference nothing;
+	struct radix radix = { 0 };
+
+	(void)state;
+	assert_next_at_corners(&radix, &nothing);
+	/* Nodes that are left, with nothing in them. */
+	assert_int_equal(smmuinv__radix_set(&radix, 0, values), 0);
+	assert_int_equal(smmuinv__radix_set(&radix, UINT32_MAX, values), 0);
+	assert_int_equal(smmuinv__radix_set(&radix, 0, NULL), 0);
+	assert_int_equal(smmuinv__radix_set(&radix, UINT32_MAX, NULL), 0);
+	assert_next_at_corners(&radix, &nothing);
+	smmuinv__radix_free(&radix, NULL, NULL);
+}
+
+/* Of up to three corners, all that are filled, and all but one of them. */
+static void every_three_corners_are_found_from_every_corner(void **state)
+{
+	size_t a, b, c;
+
+	(void)state;
+	for (a = 0; a < ARRAY_SIZE(corners); a++) {
+		for (b = a; b < ARRAY_SIZE(corners); b++) {
+			for (c = b; c < ARRAY_SIZE(corners); c++) {
+				const size_t filled[] = { a, b, c };
+				struct reference reference = { .count = 0 };
+				struct radix radix = { 0 };
+				size_t i;
+
+				for (i = 0; i < 3; i++) {
+					uint32_t index = corners[filled[i]];
+
+					assert_int_equal(smmuinv__radix_set(
+								 &radix, index,
+								 &values[i]),
+							 0);
+					*reference_at(&reference, index) =
+						&values[i];
+				}
+				assert_next_at_corners(&radix, &reference);
+				smmuinv__radix_set(&radix, corners[b], NULL);
+				*reference_at(&reference, corners[b]) = NULL;
+				assert_next_at_corners(&radix, &reference);
+				smmuinv__radix_free(&radix, NULL, NULL);
+			}
+		}
+	}
+}
+
+/* Two leaves side by side, each place of them filled or not, against a map. */
+static void every_place_of_two_neighbouring_leaves_is_found(void **state)
+{
+	enum { PLACES = 512 };
+	static const uint32_t bases[] = { 0, 0xfe00, 0xffff00, 0xfffffe00 };
+	size_t b, round;
+
+	(void)state;
+	for (b = 0; b < ARRAY_SIZE(bases); b++) {
+		for (round = 0; round < test_iterations(40); round++) {
+			unsigned int percent = 1u << test_random_below(7);
+			bool map[PLACES] = { false };
+			struct radix radix = { 0 };
+			uint32_t i, next;
+
+			for (i = 0; i < PLACES; i++) {
+				map[i] = test_chance(percent);
+				if (map[i])
+					assert_int_equal(
+						smmuinv__radix_set(&radix,
+								   bases[b] + i,
+								   &values[i]),
+						0);
+			}
+			next = PLACES;
+			for (i = PLACES; i--;) {
+				uint32_t index = bases[b] + i;
+				void *found;
+
+				if (map[i])
+					next = i;
+				found = smmuinv__radix_next(&radix, &index);
+				assert_ptr_equal(found, next < PLACES ?
+								&values[next] :
+								NULL);
+				assert_int_equal(
+					index,
+					bases[b] + (next < PLACES ? next : i));
+			}
+			smmuinv__radix_free(&radix, NULL, NULL);
+		}
+	}
+}
+
+/* Going through it finds each exactly once, in order. */
+static void random_indices_are_gone_through_in_order(void **state)
+{
+	size_t rounds = test_iterations(60);
+
+	(void)state;
+	while (rounds--) {
+		size_t count = 1 + (size_t)test_random_below(300);
+		static struct reference reference;
+		struct radix radix = { 0 };
+		uint64_t from = 0;
+		size_t filled = 0;
+		size_t found = 0;
+		size_t i;
+
+		reference.count = 0;
+		for (i = 0; i < count; i++) {
+			uint32_t index = (uint32_t)test_random_edge();
+			void *value = test_chance(80) ? &values[i] : NULL;
+
+			assert_int_equal(
+				smmuinv__radix_set(&radix, index, value), 0);
+			*reference_at(&reference, index) = value;
+			assert_next_is(&radix, &reference,
+				       (uint32_t)test_random_edge());
+		}
+		for (i = 0; i < reference.count; i++)
+			filled += reference.value[i] != NULL;
+		while (from <= UINT32_MAX) {
+			uint32_t index = (uint32_t)from;
+
+			assert_next_is(&radix, &reference, index);
+			if (!smmuinv__radix_next(&radix, &index))
+				break;
+			found++;
+			from = (uint64_t)index + 1;
+		}
+		assert_int_equal(found, filled);
+		smmuinv__radix_free(&radix, NULL, NULL);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +526,10 @@ int main(void)
 		T(emptying_a_filled_place_needs_no_memory),
 		T(a_failed_allocation_changes_nothing_and_can_be_retried),
 		T(a_failed_first_allocation_leaves_an_empty_array),
+		T(there_is_no_next_in_an_empty_array),
+		T(every_three_corners_are_found_from_every_corner),
+		T(every_place_of_two_neighbouring_leaves_is_found),
+		T(random_indices_are_gone_through_in_order),
 #undef T
 	};
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams come, go and move, and context descriptors with them, while queues
- * consume, each on its own thread: made for ThreadSanitizer, and short
- * elsewhere. SMMUINV_THREADS_SECONDS says how long.
+ * Streams come, go, move and change their states, physical SMMUs come and go,
+ * and context descriptors are noted, while queues consume, everything is
+ * invalidated and counters are read, each on its own thread: made for
+ * ThreadSanitizer, and short elsewhere. SMMUINV_THREADS_SECONDS says how long.
  */
 #include <endian.h>
 #include <errno.h>
@@ -39,7 +40,6 @@
 #define DEVICES  6
 #define VSIDS    10
 #define QUEUES   3
-#define CHANGERS 2
 #define LOG2SIZE 7
 #define SIZE     (1u << LOG2SIZE)
 
@@ -50,6 +50,9 @@
 struct vdevice {
 	uint32_t id;    /* 0 if there is none */
 	uint32_t users; /* calls under way that name its vSID */
+	/* From before the library is told until after it is told otherwise. */
+	bool translates;
+	bool ats;
 };
 
 /* A host that watches over its vDEVICEs, with the mock's kernel behind it. */
@@ -64,6 +67,12 @@ struct counts {
 	atomic_ulong adds;
 	atomic_ulong removes;
 	atomic_ulong busy; /* adds and removes that met another */
+	atomic_ulong sets;
+	atomic_ulong viommus;
+	atomic_ulong invalidations;
+	atomic_ulong readings;
+	atomic_ulong forwarded;
+	atomic_ulong vmm;
 	atomic_ulong windows;
 	atomic_ulong commands;
 	atomic_ulong dropped;
@@ -77,6 +86,10 @@ struct machine {
 	struct smmuinv_backend *backend;
 	struct smmuinv_vsmmu *vsmmu;
 	uint32_t devices[DEVICES];
+	uint32_t first_viommu;
+	atomic_uint second_viommu; /* 0 while there is none */
+	/* Who changes a vSID, or tells its state, is alone with it. */
+	pthread_mutex_t change[VSIDS];
 	struct counts counts;
 	atomic_bool over;
 };
@@ -111,6 +124,15 @@ static uint32_t vsid_of(const struct smmuinv_command *command)
 	return (uint32_t)smmuinv_command_get(command, SMMUINV_FIELD_STREAMID);
 }
 
+/* Is the stream in a state for the command? With the host locked. */
+static bool is_addressable(const struct vdevice *v,
+			   const struct smmuinv_command *command)
+{
+	if (smmuinv_command_opcode(command) == SMMUINV_CMD_ATC_INV)
+		return v->ats;
+	return v->translates;
+}
+
 /* The vDEVICES that a call names are there, and in use until it ends. */
 static void hold(struct machine *m, const struct smmuinv_command *commands,
 		 uint32_t count, int change)
@@ -129,6 +151,11 @@ static void hold(struct machine *m, const struct smmuinv_command *commands,
 			      (int)vsid);
 			continue;
 		}
+		if (change > 0 &&
+		    !is_addressable(&host->vdevices[vsid], &commands[i]))
+			wrong(m,
+			      "a stream that is addressed is in a state for it",
+			      (int)vsid);
 		host->vdevices[vsid].users += (uint32_t)change;
 	}
 	pthread_mutex_unlock(&host->lock);
@@ -228,6 +255,8 @@ static void machine_open(struct machine *m)
 	unsigned int i;
 
 	assert_int_equal(pthread_mutex_init(&m->host.lock, NULL), 0);
+	for (i = 0; i < VSIDS; i++)
+		assert_int_equal(pthread_mutex_init(&m->change[i], NULL), 0);
 	assert_int_equal(smmuinv_mock_new(&mock, &m->host.mock), 0);
 	assert_int_equal(smmuinv_mock_backend(m->host.mock, &m->host.behind),
 			 0);
@@ -238,6 +267,7 @@ static void machine_open(struct machine *m)
 			smmuinv_mock_add_device(m->host.mock, &m->devices[i]),
 			0);
 	assert_int_equal(smmuinv_backend_new(&ops, m, &m->backend), 0);
+	m->first_viommu = vsmmu.viommu_id;
 	vsmmu.backend = m->backend;
 	assert_int_equal(smmuinv_vsmmu_new(&vsmmu, &m->vsmmu), 0);
 }
@@ -245,38 +275,113 @@ static void machine_open(struct machine *m)
 /* Only the VMM's objects are left. */
 static void machine_close(struct machine *m)
 {
+	unsigned int i;
+
 	smmuinv_vsmmu_free(m->vsmmu);
 	assert_int_equal(smmuinv_mock_objects(m->host.mock), DEVICES + 1);
 	smmuinv_backend_free(m->backend);
 	smmuinv_backend_free(m->host.behind);
 	smmuinv_mock_free(m->host.mock);
 	pthread_mutex_destroy(&m->host.lock);
+	for (i = 0; i < VSIDS; i++)
+		pthread_mutex_destroy(&m->change[i]);
 }
 
+/* What the host may be asked from here on, at most. */
+static void host_allow(struct machine *m, uint32_t vsid, bool translates,
+		       bool ats)
+{
+	pthread_mutex_lock(&m->host.lock);
+	m->host.vdevices[vsid].translates = translates;
+	m->host.vdevices[vsid].ats = ats;
+	pthread_mutex_unlock(&m->host.lock);
+}
+
+/* On either of the SMMUs, if there are two. */
 static void add_stream(struct machine *m, uint64_t *random)
 {
-	uint32_t device = m->devices[draw(random, DEVICES)];
-	int rc =
-		smmuinv_vsmmu_add_stream(m->vsmmu, device, draw(random, VSIDS));
+	uint32_t vsid = draw(random, VSIDS);
+	uint32_t second = atomic_load(&m->second_viommu);
+	const struct smmuinv_stream_params params = {
+		.size = sizeof(params),
+		.viommu_id =
+			second && draw(random, 2) ? second : m->first_viommu,
+		.dev_id = m->devices[draw(random, DEVICES)],
+		.vsid = vsid,
+		.ats = draw(random, 4) != 0,
+	};
+	int rc;
 
+	pthread_mutex_lock(&m->change[vsid]);
+	rc = smmuinv_vsmmu_add_stream(m->vsmmu, &params);
+	pthread_mutex_unlock(&m->change[vsid]);
 	if (!rc)
 		atomic_fetch_add(&m->counts.adds, 1);
-	else if (rc == -EEXIST || rc == -EBUSY)
+	else if (rc == -EEXIST || rc == -EBUSY || rc == -EXDEV)
 		atomic_fetch_add(&m->counts.busy, 1);
 	else
 		wrong(m, "a stream is added, or there already", rc);
 }
 
-static void remove_stream(struct machine *m, uint64_t *random)
+static void set_stream(struct machine *m, uint64_t *random)
 {
-	int rc = smmuinv_vsmmu_remove_stream(m->vsmmu, draw(random, VSIDS));
+	struct smmuinv_streams *streams = smmuinv_vsmmu_streams(m->vsmmu);
+	uint32_t vsid = draw(random, VSIDS);
+	bool translates = draw(random, 4) != 0;
+	bool ats = translates && draw(random, 3) != 0;
+	int rc;
 
+	pthread_mutex_lock(&m->change[vsid]);
+	/* Before and after, either is allowed while it changes. */
+	host_allow(m, vsid, true, true);
+	rc = smmuinv_streams_set(streams, vsid, translates, ats);
+	if (!rc)
+		host_allow(m, vsid, translates, ats);
+	pthread_mutex_unlock(&m->change[vsid]);
+	if (rc && rc != -ENOENT)
+		wrong(m, "a state is set, or there is no such stream", rc);
+	atomic_fetch_add(&m->counts.sets, !rc);
+}
+
+static void remove_stream(struct machine *m, uint32_t vsid)
+{
+	int rc;
+
+	pthread_mutex_lock(&m->change[vsid]);
+	rc = smmuinv_vsmmu_remove_stream(m->vsmmu, vsid);
+	host_allow(m, vsid, false, false);
+	pthread_mutex_unlock(&m->change[vsid]);
 	if (!rc)
 		atomic_fetch_add(&m->counts.removes, 1);
 	else if (rc == -ENOENT)
 		atomic_fetch_add(&m->counts.busy, 1);
 	else
 		wrong(m, "a stream is removed, or not there", rc);
+}
+
+/* In order, whatever comes and goes. */
+static void walk_streams(struct machine *m)
+{
+	struct smmuinv_streams *streams = smmuinv_vsmmu_streams(m->vsmmu);
+	uint32_t vsid = 0;
+	uint32_t from = 0;
+
+	while (!smmuinv_streams_next(streams, &vsid)) {
+		if (vsid < from || vsid >= VSIDS)
+			wrong(m, "the next stream is further on", (int)vsid);
+		from = ++vsid;
+	}
+}
+
+static void invalidate(struct machine *m, uint64_t *random)
+{
+	uint32_t vsid = draw(random, VSIDS);
+	int rc = draw(random, 2) ? smmuinv_invalidate_all(m->vsmmu) :
+				   smmuinv_invalidate_stream(m->vsmmu, vsid);
+
+	if (rc && rc != -ENOENT)
+		wrong(m, "everything can be invalidated", rc);
+	atomic_fetch_add(&m->counts.invalidations, 1);
 }
 
 static void find_stream(struct machine *m, uint64_t *random)
@@ -315,16 +420,27 @@ static void note_cd(struct machine *m, uint64_t *random)
 
 static void change_streams(struct machine *m, uint64_t *random)
 {
-	switch (draw(random, 5)) {
-	case 4:
+	switch (draw(random, 10)) {
+	case 0:
 		note_cd(m, random);
 		return;
-	case 0:
 	case 1:
+	case 2:
 		add_stream(m, random);
 		return;
-	case 2:
-		remove_stream(m, random);
+	case 3:
+		remove_stream(m, draw(random, VSIDS));
+		return;
+	case 4:
+	case 5:
+	case 6:
+		set_stream(m, random);
+		return;
+	case 7:
+		walk_streams(m);
+		return;
+	case 8:
+		invalidate(m, random);
 		return;
 	default:
 		find_stream(m, random);
@@ -350,6 +466,92 @@ static void *changer(void *arg)
 
 	while (!atomic_load(&w->machine->over)) {
 		change_streams(w->machine, &w->random);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void remove_streams_on(struct machine *m, uint32_t viommu_id)
+{
+	struct smmuinv_streams *streams = smmuinv_vsmmu_streams(m->vsmmu);
+	uint32_t vsid;
+
+	for (vsid = 0; vsid < VSIDS; vsid++) {
+		struct smmuinv_stream_info info = { .size = sizeof(info) };
+
+		if (!smmuinv_streams_find(streams, vsid, &info) &&
+		    info.viommu_id == viommu_id)
+			remove_stream(m, vsid);
+	}
+}
+
+/* A second SMMU comes and goes; its vIOMMU goes after its streams. */
+static void *plugger(void *arg)
+{
+	struct worker *w = arg;
+	struct machine *m = w->machine;
+
+	while (!atomic_load(&m->over)) {
+		struct smmuinv_viommu_params params = {
+			.size = sizeof(params),
+			.host = everything,
+		};
+		int rc = smmuinv_mock_add_viommu(m->host.mock,
+						 &params.viommu_id);
+
+		if (!rc)
+			rc = smmuinv_vsmmu_add_viommu(m->vsmmu, &params);
+		if (rc)
+			wrong(m, "an SMMU can be added", rc);
+		atomic_store(&m->second_viommu, params.viommu_id);
+		usleep(5000);
+		atomic_store(&m->second_viommu, 0);
+		do {
+			remove_streams_on(m, params.viommu_id);
+			rc = smmuinv_vsmmu_remove_viommu(m->vsmmu,
+							 params.viommu_id);
+		} while (rc == -EBUSY);
+		if (!rc)
+			rc = smmuinv_mock_destroy(m->host.mock,
+						  params.viommu_id);
+		if (rc)
+			wrong(m, "nothing needs an SMMU that is removed", rc);
+		atomic_fetch_add(&m->counts.viommus, 1);
+	}
+	return NULL;
+}
+
+static uint64_t sum(const uint64_t *numbers, size_t n)
+{
+	uint64_t total = 0;
+
+	while (n--)
+		total += numbers[n];
+	return total;
+}
+
+/* Counters only grow. */
+static void *reader(void *arg)
+{
+	struct worker *w = arg;
+	struct machine *m = w->machine;
+	struct smmuinv_counters last = { .size = sizeof(last) };
+	const size_t n = (sizeof(last) - sizeof(last.size)) / sizeof(uint64_t);
+
+	while (!atomic_load(&m->over)) {
+		struct smmuinv_counters now = { .size = sizeof(now) };
+		const uint64_t *a = &last.read;
+		const uint64_t *b = &now.read;
+		size_t i;
+
+		if (smmuinv_vsmmu_counters(m->vsmmu, &now))
+			wrong(m, "counters can be read", 0);
+		for (i = 0; i < n; i++) {
+			if (b[i] < a[i])
+				wrong(m, "a counter only grows", (int)i);
+		}
+		last = now;
+		atomic_fetch_add(&m->counts.readings, 1);
 		sched_yield();
 	}
 	return NULL;
@@ -432,6 +634,8 @@ static void consume(struct worker *w)
 	if (rc < 0)
 		wrong(m, "a queue fails because of nothing", rc);
 	w->cons = progress.cons;
+	atomic_fetch_add(&m->counts.forwarded, progress.forwarded);
+	atomic_fetch_add(&m->counts.vmm, progress.vmm);
 	atomic_fetch_add(&m->counts.dropped, progress.dropped);
 	if (!progress.cerror)
 		return;
@@ -487,6 +691,8 @@ static void *batcher(void *arg)
 		return NULL;
 	}
 	while (!atomic_load(&w->machine->over)) {
+		struct smmuinv_result result = { .size = sizeof(result) };
+
 		for (i = 0; i < 32; i++) {
 			struct smmuinv_command command =
 				cfgi_cd(draw(&w->random, VSIDS));
@@ -495,9 +701,11 @@ static void *batcher(void *arg)
 		}
 		/* The record would grow for as long as the test runs. */
 		smmuinv_mock_forget(w->machine->host.mock);
-		if (smmuinv_batch_flush(batch, NULL))
+		if (smmuinv_batch_flush(batch, &result))
 			wrong(w->machine, "a batch fails because of nothing",
 			      0);
+		atomic_fetch_add(&w->machine->counts.forwarded, result.sent);
+		atomic_fetch_add(&w->machine->counts.dropped, result.dropped);
 	}
 	smmuinv_batch_free(batch);
 	return NULL;
@@ -549,19 +757,46 @@ static void open_queue(struct machine *m, struct worker *w)
 
 static void print_counts(struct counts *c, unsigned int seconds)
 {
-	printf("%u s: %lu streams added, %lu removed, %lu already so; "
+	printf("%u s: %lu streams added, %lu removed, %lu states set, "
+	       "%lu already so; %lu SMMUs came and went; "
 	       "%lu windows with %lu commands, %lu for no stream, %lu stops; "
-	       "%lu CDs\n",
+	       "%lu CDs, %lu invalidations of everything, "
+	       "%lu readings of the counters\n",
 	       seconds, atomic_load(&c->adds), atomic_load(&c->removes),
-	       atomic_load(&c->busy), atomic_load(&c->windows),
+	       atomic_load(&c->sets), atomic_load(&c->busy),
+	       atomic_load(&c->viommus), atomic_load(&c->windows),
 	       atomic_load(&c->commands), atomic_load(&c->dropped),
-	       atomic_load(&c->stops), atomic_load(&c->cds));
+	       atomic_load(&c->stops), atomic_load(&c->cds),
+	       atomic_load(&c->invalidations), atomic_load(&c->readings));
+}
+
+/* What all threads were told together, is what was counted. */
+static void assert_counted(struct machine *m)
+{
+	struct smmuinv_counters now = { .size = sizeof(now) };
+	struct counts *c = &m->counts;
+
+	assert_int_equal(smmuinv_vsmmu_counters(m->vsmmu, &now), 0);
+	assert_int_equal(now.forwarded, atomic_load(&c->forwarded));
+	assert_int_equal(now.dropped, atomic_load(&c->dropped));
+	assert_int_equal(now.vmm, atomic_load(&c->vmm));
+	assert_int_equal(now.illegal, atomic_load(&c->stops));
+	assert_int_equal(now.read,
+			 now.forwarded + now.dropped + now.vmm + now.illegal);
+	assert_int_equal(sum(now.by_opcode, SMMUINV_COUNTED_OPCODES), now.read);
+	assert_int_equal(sum(now.by_rule, SMMUINV_COUNTED_RULES),
+			 now.dropped + now.illegal);
+	assert_true(now.ioctls <= atomic_load(&c->windows));
+	assert_int_equal(now.retries, 0);
 }
 
 static void streams_come_and_go_while_queues_consume(void **state)
 {
+	void *(*const others[])(void *arg) = { changer, changer, batcher,
+					       plugger, reader };
+	enum { OTHERS = sizeof(others) / sizeof(others[0]) };
 	struct machine *m = *state;
-	struct worker *w = calloc(QUEUES + CHANGERS + 1, sizeof(*w));
+	struct worker *w = calloc(QUEUES + OTHERS, sizeof(*w));
 	struct counts *c = &m->counts;
 	unsigned int seconds = seconds_to_run();
 	pthread_t scribbling;
@@ -574,16 +809,15 @@ static void streams_come_and_go_while_queues_consume(void **state)
 		open_queue(m, &w[i]);
 		start(m, &w[i], i, guest);
 	}
-	for (; i < QUEUES + CHANGERS; i++)
-		start(m, &w[i], i, changer);
-	start(m, &w[i], i, batcher);
+	for (; i < QUEUES + OTHERS; i++)
+		start(m, &w[i], i, others[i - QUEUES]);
 	assert_int_equal(pthread_create(&scribbling, NULL, scribbler, &w[0]),
 			 0);
 
 	sleep(seconds);
 	atomic_store(&m->over, true);
 	pthread_join(scribbling, NULL);
-	for (i = 0; i < QUEUES + CHANGERS + 1; i++)
+	for (i = 0; i < QUEUES + OTHERS; i++)
 		pthread_join(w[i].thread, NULL);
 	for (i = 0; i < QUEUES; i++)
 		smmuinv_queue_free(w[i].queue);
@@ -597,7 +831,10 @@ static void streams_come_and_go_while_queues_consume(void **state)
 		smmuinv_streams_count(smmuinv_vsmmu_streams(m->vsmmu)));
 	assert_true(atomic_load(&c->removes) && atomic_load(&c->windows) &&
 		    atomic_load(&c->dropped) && atomic_load(&c->stops) &&
-		    atomic_load(&c->cds));
+		    atomic_load(&c->cds) && atomic_load(&c->sets) &&
+		    atomic_load(&c->viommus) && atomic_load(&c->readings) &&
+		    atomic_load(&c->invalidations));
+	assert_counted(m);
 	assert_int_equal(smmuinv_mock_wedged(m->host.mock), 0);
 }
 

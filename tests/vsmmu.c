@@ -53,20 +53,14 @@ static void a_vsid_must_fit_into_the_guests_sidsize(void **state)
 	for (bits = 1; bits < 32; bits++) {
 		params.guest.idr[1] = bits;
 		assert_int_equal(smmuinv_vsmmu_new(&params, &vsmmu), 0);
-		assert_int_equal(smmuinv_vsmmu_add_stream(vsmmu, device,
-							  1u << bits),
-				 -ERANGE);
-		assert_int_equal(smmuinv_vsmmu_add_stream(vsmmu, device,
-							  (1u << bits) - 1),
-				 0);
-		assert_int_equal(smmuinv_vsmmu_remove_stream(vsmmu,
-							     (1u << bits) - 1),
-				 0);
+		assert_int_equal(plug(vsmmu, device, 1u << bits), -ERANGE);
+		assert_int_equal(plug(vsmmu, device, (1u << bits) - 1), 0);
+		assert_int_equal(
+			smmuinv_vsmmu_remove_stream(vsmmu, (1u << bits) - 1),
+			0);
 		smmuinv_vsmmu_free(vsmmu);
 	}
-	assert_int_equal(smmuinv_vsmmu_add_stream(f->vsmmu, device,
-						  0xffffffff),
-			 0);
+	assert_int_equal(plug(f->vsmmu, device, 0xffffffff), 0);
 }
 
 static void a_stream_is_added_on_the_vsmmus_own_viommu(void **state)
@@ -88,11 +82,44 @@ static void a_stream_on_another_viommu_is_refused(void **state)
 	uint32_t viommu;
 
 	assert_int_equal(smmuinv_mock_add_viommu(f->mock, &viommu), 0);
-	assert_int_equal(smmuinv_streams_add(f->streams, viommu, device, 0x20),
+	assert_int_equal(add_to_table(f->streams, viommu, device, 0x20),
 			 -EXDEV);
-	assert_int_equal(smmuinv_streams_add(f->streams, f->viommu, device,
-					     0x20),
-			 0);
+	assert_int_equal(add_to_table(f->streams, f->viommu, device, 0x20), 0);
+}
+
+/* Until the first SMMU is there, no device can be, and nothing need be done. */
+static void a_vsmmu_may_begin_without_any_viommu(void **state)
+{
+	struct fixture *f = *state;
+	struct smmuinv_vsmmu_params params = params_of(f);
+	struct smmuinv_viommu_params viommu = {
+		.size = sizeof(viommu),
+		.viommu_id = f->viommu,
+		.host = everything,
+	};
+	const struct smmuinv_command commands[] = { tlbi_va(0x1000),
+						    cfgi_cd(0x20) };
+	struct smmuinv_result result = { .size = sizeof(result) };
+	uint32_t device = fixture_add_device(f);
+	struct smmuinv_batch *batch;
+	struct smmuinv_vsmmu *vsmmu;
+
+	params.viommu_id = 0;
+	params.host = (struct smmuinv_features){ { 0 } };
+	assert_int_equal(smmuinv_vsmmu_new(&params, &vsmmu), 0);
+	assert_int_equal(smmuinv_batch_new(vsmmu, 4, &batch), 0);
+	assert_int_equal(plug(vsmmu, device, 0x20), -EXDEV);
+	assert_int_equal(smmuinv_batch_submit(batch, commands, 2, &result), 0);
+	assert_int_equal(result.completed, 2);
+	assert_int_equal(result.dropped, 2);
+	assert_int_equal(result.ioctls, 0);
+	assert_int_equal(smmuinv_vsmmu_add_viommu(vsmmu, &viommu), 0);
+	assert_int_equal(plug(vsmmu, device, 0x20), 0);
+	assert_int_equal(smmuinv_batch_submit(batch, commands, 2, &result), 0);
+	assert_int_equal(result.sent, 2);
+	assert_int_equal(result.dropped, 0);
+	smmuinv_batch_free(batch);
+	smmuinv_vsmmu_free(vsmmu);
 }
 
 static void freeing_takes_the_streams_along(void **state)
@@ -104,7 +131,7 @@ static void freeing_takes_the_streams_along(void **state)
 	struct smmuinv_vsmmu *vsmmu;
 
 	assert_int_equal(smmuinv_vsmmu_new(&params, &vsmmu), 0);
-	assert_int_equal(smmuinv_vsmmu_add_stream(vsmmu, device, 1), 0);
+	assert_int_equal(plug(vsmmu, device, 1), 0);
 	assert_int_equal(smmuinv_mock_objects(f->mock), before + 1);
 	smmuinv_vsmmu_free(vsmmu);
 	assert_int_equal(smmuinv_mock_objects(f->mock), before);
@@ -295,7 +322,8 @@ static void the_library_tells_its_release(void **state)
 
 static void bad_arguments_are_refused(void **state)
 {
-	struct smmuinv_vsmmu_params params = params_of(*state);
+	struct fixture *f = *state;
+	struct smmuinv_vsmmu_params params = params_of(f);
 	struct smmuinv_vsmmu *vsmmu;
 
 	assert_int_equal(smmuinv_vsmmu_new(NULL, &vsmmu), -EINVAL);
@@ -311,7 +339,10 @@ static void bad_arguments_are_refused(void **state)
 	params = params_of(*state);
 	params.repeat = SMMUINV_REPEAT_NEVER + 1;
 	assert_int_equal(smmuinv_vsmmu_new(&params, &vsmmu), -EINVAL);
-	assert_int_equal(smmuinv_vsmmu_add_stream(NULL, 1, 1), -EINVAL);
+	assert_int_equal(plug(NULL, 1, 1), -EINVAL);
+	assert_int_equal(smmuinv_vsmmu_add_stream(f->vsmmu, NULL), -EINVAL);
+	assert_int_equal(smmuinv_vsmmu_add_viommu(f->vsmmu, NULL), -EINVAL);
+	assert_int_equal(smmuinv_vsmmu_remove_viommu(NULL, 1), -EINVAL);
 	assert_int_equal(smmuinv_vsmmu_remove_stream(NULL, 1), -EINVAL);
 }
 
@@ -326,6 +357,7 @@ int main(void)
 		TEST(a_vsid_must_fit_into_the_guests_sidsize),
 		TEST(a_stream_is_added_on_the_vsmmus_own_viommu),
 		TEST(a_stream_on_another_viommu_is_refused),
+		TEST(a_vsmmu_may_begin_without_any_viommu),
 		TEST(freeing_takes_the_streams_along),
 		TEST(strict_checking_is_a_choice),
 		TEST(pages_of_a_noted_cd_become_a_range_until_it_is_forgotten),

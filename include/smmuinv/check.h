@@ -61,6 +61,9 @@ enum smmuinv_rule {
 	SMMUINV_RULE_PREFETCH,		/* 4.2: a hint */
 	SMMUINV_RULE_SSID_OUT_OF_RANGE,	/* 4.1.7: no such descriptor or PASID */
 	SMMUINV_RULE_STREAM_UNKNOWN,	/* the vSID is no device of the host's */
+	SMMUINV_RULE_NOT_TRANSLATING, /* a CFGI_CD for a stream without stage 1 */
+	SMMUINV_RULE_ATS_OFF, /* an ATC_INV for a stream without ATS */
+	SMMUINV_RULE_NO_VIOMMU, /* no physical SMMU is behind the virtual one */
 	/* legal for the guest, but the host's SMMU cannot say it */
 	SMMUINV_RULE_HOST_LACKS,
 	SMMUINV_RULE_COUNT

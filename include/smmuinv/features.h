@@ -219,7 +219,8 @@ smmuinv_features_offer(struct smmuinv_features *guest,
  *
  * Only what the guest's invalidations and stage-1 tables need from the host is
  * compared. What the VMM emulates by itself (stage 2, Hyp, PRI, queues) is not.
- * 128-bit descriptors can be carried by no host: Linux takes no TTL128.
+ * 128-bit descriptors can be carried by no host: Linux takes no TTL128. Ranges
+ * (IDR3.RIL) can be carried by every host: a virtual SMMU makes pages of them.
  *
  * Return: 0; -EINVAL for NULL; -EOPNOTSUPP if the host cannot.
  * Threads: any. Since: 0.1.
@@ -228,6 +229,26 @@ SMMUINV_API int
 smmuinv_features_compatible(const struct smmuinv_features *guest,
 			    const struct smmuinv_features *host,
 			    enum smmuinv_feature *lacking);
+
+/**
+ * smmuinv_features_common() - what two SMMUs both have
+ * @common: of both; may be one of them
+ * @a: from smmuinv_features_from_hw_info()
+ * @b: likewise
+ * @lacking: in what they contradict each other, when the answer is -EOPNOTSUPP;
+ *	may be NULL
+ *
+ * For a virtual SMMU over several physical ones: what is offered to the guest is
+ * made from this.
+ *
+ * Return: 0; -EINVAL for NULL; -EOPNOTSUPP if no guest can be carried by both:
+ * different endianness, stall or termination models, or no granule in common.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_features_common(struct smmuinv_features *common,
+					const struct smmuinv_features *a,
+					const struct smmuinv_features *b,
+					enum smmuinv_feature *lacking);
 
 SMMUINV_END_DECLS
 

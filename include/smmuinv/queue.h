@@ -54,12 +54,14 @@ enum smmuinv_fate {
  * @size: sizeof(struct smmuinv_queue_ops)
  * @read: fetch the entry at index @index of the ring into @command; needed if
  *	the ring has no pointer. A negative answer is CERROR_ABT.
- * @cfgi_ste: the guest changed the STE of @sid. The command also invalidates every
- *	CD that was cached for the stream (4.3.1), which the host forgets when its
- *	STE changes, but not otherwise: send smmuinv_command_cfgi_cd_all() through a
- *	batch of your own.
  * @cfgi_ste_range: the guest changed STEs @first to @last, both included; all of
- *	2^32 for CFGI_ALL. The same holds for each stream among them (4.3.2).
+ *	2^32 for CFGI_ALL, one for a CFGI_STE. For a VMM that emulates devices which
+ *	are not in the stream table.
+ * @cfgi_ste: after that, for each stream of the table among them, in the order of
+ *	the vSIDs: its STE may have changed. This is where a VMM reads it
+ *	(smmuinv_ste_read()), attaches what it says, and calls smmuinv_streams_set().
+ *	The command also invalidates every CD that was cached for the stream (4.3.1,
+ *	4.3.2): the library has the host do that when all of these are done.
  * @sync: everything before this CMD_SYNC is complete: signal it
  * @command: any other command that is legal for the guest's SMMU and not the
  *	host's: PRI_RESP, RESUME, STALL_TERM, TLBI_EL2_*, TLBI_S2_IPA,
@@ -91,7 +93,8 @@ struct smmuinv_queue_ops {
 	int (*read)(void *opaque, uint32_t index,
 		    struct smmuinv_command *command);
 	int (*cfgi_ste)(void *opaque, uint32_t sid, bool leaf);
-	int (*cfgi_ste_range)(void *opaque, uint32_t first, uint32_t last);
+	int (*cfgi_ste_range)(void *opaque, uint32_t first, uint32_t last,
+			      bool leaf);
 	int (*sync)(void *opaque, const struct smmuinv_sync *sync);
 	int (*command)(void *opaque, const struct smmuinv_command *command);
 	void (*cfgi_cd)(void *opaque, uint32_t sid, uint32_t ssid, bool all);
@@ -233,11 +236,14 @@ SMMUINV_API int smmuinv_queue_consume(struct smmuinv_queue *queue,
 				      struct smmuinv_progress *progress);
 
 /**
- * smmuinv_queue_reset() - forget what a time-out of ATC_INVs has left over
+ * smmuinv_queue_reset() - forget what earlier calls have left over
  * @queue: the consumer
  *
- * For a reset of the SMMU, when the VMM has everything invalidated anyway.
- * Otherwise the commands go down with the next ones, which is always safe.
+ * To be called when the guest disables or resets its queue, or the VMM loads
+ * another state: after that, the same place in the ring is another command. What a
+ * time-out of ATC_INVs has left is forgotten, so have everything invalidated
+ * (smmuinv_invalidate_all()); and so is which vIOMMUs have executed what others
+ * have failed at.
  *
  * Threads: the queue's, not from its callbacks. Since: 0.1.
  */

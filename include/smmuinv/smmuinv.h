@@ -37,6 +37,9 @@
 #include <smmuinv/iommufd.h>
 #include <smmuinv/stream.h>
 #include <smmuinv/vsmmu.h>
+#include <smmuinv/counters.h>
+#include <smmuinv/invalidate.h>
+#include <smmuinv/state.h>
 #include <smmuinv/batch.h>
 #include <smmuinv/queue.h>
 

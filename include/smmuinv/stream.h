@@ -24,12 +24,33 @@ SMMUINV_BEGIN_DECLS
 struct smmuinv_streams;
 
 /**
+ * struct smmuinv_stream_params - a stream to be
+ * @size: sizeof(struct smmuinv_stream_params)
+ * @viommu_id: the vIOMMU of the physical SMMU that the device is behind
+ * @dev_id: the device's id, from VFIO_DEVICE_BIND_IOMMUFD
+ * @vsid: StreamID as the guest is to know it
+ * @ats: the device can do ATS: its PCI capability is there, and
+ *	IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED is not
+ */
+struct smmuinv_stream_params {
+	size_t size;
+	uint32_t viommu_id;
+	uint32_t dev_id;
+	uint32_t vsid;
+	bool ats;
+};
+
+/**
  * struct smmuinv_stream_info - one stream
  * @size: sizeof(struct smmuinv_stream_info), set by the caller
  * @vsid: StreamID as the guest knows it
  * @viommu_id: the vIOMMU that has it
  * @dev_id: the device's iommufd id
  * @vdevice_id: the id of the vDEVICE that the library made
+ * @translates: the guest's stage 1 is attached: smmuinv_streams_set()
+ * @ats: and its ATS requests are answered
+ * @forwarded: commands that named it and were executed by the host
+ * @dropped: commands that named it and needed nothing, because of its state
  */
 struct smmuinv_stream_info {
 	size_t size;
@@ -37,6 +58,10 @@ struct smmuinv_stream_info {
 	uint32_t viommu_id;
 	uint32_t dev_id;
 	uint32_t vdevice_id;
+	bool translates;
+	bool ats;
+	uint64_t forwarded;
+	uint64_t dropped;
 };
 
 /**
@@ -54,7 +79,7 @@ SMMUINV_API int smmuinv_streams_new(struct smmuinv_backend *backend,
  * smmuinv_streams_free() - remove every stream and free the table
  * @streams: may be NULL; nothing may use it any more
  *
- * Errors of the kernel's are not told; remove the streams one by one to see them.
+ * Errors of the kernel's are not told; smmuinv_streams_remove_all() tells them.
  * Must come before the device file descriptors are closed, or the kernel keeps
  * the vDEVICEs' ids until the iommufd is closed.
  *
@@ -65,23 +90,42 @@ SMMUINV_API void smmuinv_streams_free(struct smmuinv_streams *streams);
 /**
  * smmuinv_streams_add() - give a device a vSID; makes its vDEVICE
  * @streams: the table
- * @viommu_id: the vIOMMU of the physical SMMU that the device is behind
- * @dev_id: the device's id, from VFIO_DEVICE_BIND_IOMMUFD
- * @vsid: StreamID as the guest is to know it
+ * @params: which
  *
- * Return: 0; -EINVAL for NULL; -EEXIST if @vsid is in the table already;
- * -EXDEV if the table is that of a virtual SMMU on another vIOMMU, whose TLBIs
- * would not reach the device; -EBUSY if the device is in the table already, under
- * another vSID; -ENOMEM;
- * -EPROTO for a senseless answer; an errno of the kernel's: -EEXIST if somebody
- * else gave the device a vDEVICE (smmuinv_streams_find() tells which it was),
- * -EINVAL if it is not behind this vIOMMU's SMMU, -ENOENT if there is no such
- * vIOMMU or device. On error the table is as it was.
+ * The stream aborts until smmuinv_streams_set() says otherwise.
+ *
+ * Return: 0; -EINVAL for NULL or a wrong size; -EEXIST if the vSID is in the table
+ * already; -EXDEV if the table is that of a virtual SMMU without this vIOMMU,
+ * whose TLBIs would not reach the device; -EBUSY if the device is in the table
+ * already, under another vSID; -ENOMEM; -EPROTO for a senseless answer; an errno
+ * of the kernel's: -EEXIST if somebody else gave the device a vDEVICE
+ * (smmuinv_streams_find() tells which it was), -EINVAL if it is not behind this
+ * vIOMMU's SMMU, -ENOENT if there is no such vIOMMU or device. On error the table
+ * is as it was.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_streams_add(struct smmuinv_streams *streams,
-				    uint32_t viommu_id, uint32_t dev_id,
-				    uint32_t vsid);
+				    const struct smmuinv_stream_params *params);
+
+/**
+ * smmuinv_streams_set() - what the host does with a stream
+ * @streams: the table
+ * @vsid: which
+ * @translates: the guest's stage 1 is attached to the device, or is going to be
+ * @ats: its STE has EATS set (struct smmuinv_ste.ats); without the device's own
+ *	ATS it counts as false
+ *
+ * CFGI_CD and CFGI_CD_ALL for a stream that does not translate, and ATC_INV for
+ * one whose ATS is off, are complete at once and not sent. So say that it
+ * translates before the nested page table is attached, and that it does not
+ * after it is detached: then nothing is lost in between. A change waits for the
+ * calls to the host that are under way, like smmuinv_streams_remove().
+ *
+ * Return: 0; -EINVAL for NULL; -ENOENT if @vsid is not in the table.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_streams_set(struct smmuinv_streams *streams,
+				    uint32_t vsid, bool translates, bool ats);
 
 /**
  * smmuinv_streams_remove() - take a vSID away; destroys its vDEVICE
@@ -106,6 +150,18 @@ SMMUINV_API int smmuinv_streams_remove(struct smmuinv_streams *streams,
 				       uint32_t vsid);
 
 /**
+ * smmuinv_streams_remove_all() - smmuinv_streams_remove() for every stream
+ * @streams: the table
+ *
+ * Goes on after a failure: what can be removed is. What is left is in the table,
+ * and can be tried again.
+ *
+ * Return: 0; -EINVAL for NULL; the first error of smmuinv_streams_remove().
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_streams_remove_all(struct smmuinv_streams *streams);
+
+/**
  * smmuinv_streams_find() - look a vSID up
  * @streams: the table
  * @vsid: which
@@ -120,6 +176,19 @@ SMMUINV_API int smmuinv_streams_remove(struct smmuinv_streams *streams,
 SMMUINV_API int smmuinv_streams_find(struct smmuinv_streams *streams,
 				     uint32_t vsid,
 				     struct smmuinv_stream_info *info);
+
+/**
+ * smmuinv_streams_next() - go through the table in the order of the vSIDs
+ * @streams: the table
+ * @vsid: where to begin; then, which was found
+ *
+ * Streams that come and go meanwhile are found or not; nothing else is skipped.
+ *
+ * Return: 0; -EINVAL for NULL; -ENOENT if no stream has this vSID or one above.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_streams_next(struct smmuinv_streams *streams,
+				     uint32_t *vsid);
 
 /**
  * smmuinv_streams_count() - how many streams there are

@@ -16,8 +16,17 @@
 
 SMMUINV_BEGIN_DECLS
 
-/** struct smmuinv_vsmmu - opaque */
+/**
+ * struct smmuinv_vsmmu - opaque
+ *
+ * Behind it are vIOMMUs, one for each physical SMMU that a device of the guest's
+ * is behind. CFGI_CD, CFGI_CD_ALL and ATC_INV go to the one that has the stream,
+ * TLBIs go to all.
+ */
 struct smmuinv_vsmmu;
+
+/** SMMUINV_VIOMMUS_MAX - so many vIOMMUs may be behind one virtual SMMU */
+#define SMMUINV_VIOMMUS_MAX 64
 
 /**
  * enum smmuinv_repeat - are TLBI and CFGI commands executed twice?
@@ -45,16 +54,35 @@ enum smmuinv_plan {
 };
 
 /**
+ * struct smmuinv_trace - commands that were handed to the host
+ * @size: sizeof(struct smmuinv_trace)
+ * @viommu_id: where
+ * @guest: the window, in canonical form, with what needs nothing
+ * @guest_count: how many
+ * @host: what was asked for, the last round of it
+ * @host_count: how many
+ * @error: 0, or why the window is not complete there
+ */
+struct smmuinv_trace {
+	size_t size;
+	uint32_t viommu_id;
+	uint32_t guest_count;
+	const struct smmuinv_command *guest;
+	const struct smmuinv_command *host;
+	uint32_t host_count;
+	int32_t error;
+};
+
+/**
  * struct smmuinv_vsmmu_params - what a virtual SMMU is made of
  * @size: sizeof(struct smmuinv_vsmmu_params)
  * @backend: executes; borrowed until the virtual SMMU is freed
- * @viommu_id: the vIOMMU (IOMMU_VIOMMU_ALLOC) that stands for the physical SMMU;
- *	the VMM's, and to be destroyed after the virtual SMMU is freed. Not asked
- *	for here: one that does not exist shows as -ENOENT when it is used.
+ * @viommu_id: the first vIOMMU, as in struct smmuinv_viommu_params; 0 for none
  * @check_flags: 0 or SMMUINV_CHECK_STRICT
- * @guest: the ID registers that the guest is shown
- * @host: the physical SMMU's, from smmuinv_features_from_hw_info()
- * @hw_flags: flags of struct smmuinv_hw_info, of the same SMMU
+ * @guest: the ID registers that the guest is shown; for several SMMUs, what all
+ *	of them can carry (smmuinv_features_common())
+ * @host: of the first vIOMMU
+ * @hw_flags: of the first vIOMMU
  * @repeat: enum smmuinv_repeat: whether what such an erratum concerns is executed
  *	twice, each time with its sync. The kernel does not do it for a vIOMMU.
  * @plan: enum smmuinv_plan
@@ -62,6 +90,10 @@ enum smmuinv_plan {
  *	that take more commands than this become one TLBI_NH_ALL. 1..
  *	SMMUINV_BATCH_CAPACITY_MAX; 0 means 512, for which docs/performance.md has
  *	the measurement. Every batch and queue has room for so many more commands.
+ * @trace: called after each run of commands that was handed to a host, on the
+ *	thread that consumes; may be NULL. It may call no function of the library's
+ *	but pure ones, and what it is shown is gone when it returns.
+ * @trace_opaque: handed to @trace
  */
 struct smmuinv_vsmmu_params {
 	size_t size;
@@ -74,6 +106,24 @@ struct smmuinv_vsmmu_params {
 	uint32_t repeat;
 	uint32_t plan;
 	uint32_t pages_max;
+	void (*trace)(void *opaque, const struct smmuinv_trace *trace);
+	void *trace_opaque;
+};
+
+/**
+ * struct smmuinv_viommu_params - a physical SMMU behind a virtual one
+ * @size: sizeof(struct smmuinv_viommu_params)
+ * @viommu_id: the vIOMMU (IOMMU_VIOMMU_ALLOC) that stands for it; the VMM's, and
+ *	to be destroyed after it is removed here or the virtual SMMU is freed. Not
+ *	asked for here: one that does not exist shows as -ENOENT when it is used.
+ * @hw_flags: flags of struct smmuinv_hw_info
+ * @host: from smmuinv_features_from_hw_info(), of the same SMMU
+ */
+struct smmuinv_viommu_params {
+	size_t size;
+	uint32_t viommu_id;
+	uint32_t hw_flags;
+	struct smmuinv_features host;
 };
 
 /**
@@ -98,10 +148,41 @@ SMMUINV_API int smmuinv_vsmmu_new(const struct smmuinv_vsmmu_params *params,
 SMMUINV_API void smmuinv_vsmmu_free(struct smmuinv_vsmmu *vsmmu);
 
 /**
+ * smmuinv_vsmmu_add_viommu() - one more physical SMMU behind it
+ * @vsmmu: whose
+ * @params: which
+ *
+ * From the return on, TLBIs go there too. Batches and queues may be running.
+ *
+ * Return: 0; -EINVAL for NULL, a wrong size or viommu_id 0; -EEXIST if it is there
+ * already; -ENOSPC if there are SMMUINV_VIOMMUS_MAX; -EOPNOTSUPP if it cannot
+ * carry the guest (smmuinv_features_compatible() says why).
+ * Threads: any, not from a queue's callbacks. Since: 0.1.
+ */
+SMMUINV_API int
+smmuinv_vsmmu_add_viommu(struct smmuinv_vsmmu *vsmmu,
+			 const struct smmuinv_viommu_params *params);
+
+/**
+ * smmuinv_vsmmu_remove_viommu() - one less
+ * @vsmmu: whose
+ * @viommu_id: which
+ *
+ * Waits for the calls to the host that are under way. From the return on, nothing
+ * is sent there, and the vIOMMU may be destroyed.
+ *
+ * Return: 0; -EINVAL for NULL; -ENOENT if it is not there; -EBUSY if streams are on
+ * it.
+ * Threads: any, not from a queue's callbacks. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_vsmmu_remove_viommu(struct smmuinv_vsmmu *vsmmu,
+					    uint32_t viommu_id);
+
+/**
  * smmuinv_vsmmu_streams() - its table of streams
  * @vsmmu: whose
  *
- * It takes streams on the virtual SMMU's own vIOMMU only.
+ * It takes streams on the virtual SMMU's own vIOMMUs only.
  *
  * Return: the table, which lives and dies with @vsmmu; do not free it.
  * Threads: any. Since: 0.1.
@@ -110,17 +191,17 @@ SMMUINV_API struct smmuinv_streams *
 smmuinv_vsmmu_streams(struct smmuinv_vsmmu *vsmmu);
 
 /**
- * smmuinv_vsmmu_add_stream() - smmuinv_streams_add() on its own vIOMMU
+ * smmuinv_vsmmu_add_stream() - smmuinv_streams_add() to its table
  * @vsmmu: whose
- * @dev_id: the device's id, from VFIO_DEVICE_BIND_IOMMUFD
- * @vsid: StreamID as the guest is to know it
+ * @params: which; a viommu_id of 0 stands for its only vIOMMU
  *
- * Return: as smmuinv_streams_add(), and -ERANGE if @vsid does not fit into the
+ * Return: as smmuinv_streams_add(), and -ERANGE if the vSID does not fit into the
  * guest's IDR1.SIDSIZE.
  * Threads: any. Since: 0.1.
  */
-SMMUINV_API int smmuinv_vsmmu_add_stream(struct smmuinv_vsmmu *vsmmu,
-					 uint32_t dev_id, uint32_t vsid);
+SMMUINV_API int
+smmuinv_vsmmu_add_stream(struct smmuinv_vsmmu *vsmmu,
+			 const struct smmuinv_stream_params *params);
 
 /**
  * smmuinv_vsmmu_remove_stream() - smmuinv_streams_remove()

@@ -122,12 +122,12 @@ static uint64_t check_all(struct path *p)
 {
 	const struct smmuinv_command *ring = p->stream->ring;
 	uint64_t forwarded = 0;
+	uint32_t read[COMMAND_FORWARDED] = { 0 };
 	uint32_t kinds = 0;
 	uint32_t i = 0;
 
 	while (i < p->count) {
-		uint32_t n = smmuinv__check_forward(
-			&p->check, ring + i, p->count - i, p->copy, &kinds);
+		uint32_t n = smmuinv__check_forward(&p->check, ring + i, p->count - i, p->copy, &kinds, read);
 		struct check_found found;
 
 		forwarded += n;

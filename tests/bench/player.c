@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "player.h"
+#include "../plug.h"
 
 #include <errno.h>
 
@@ -65,7 +66,7 @@ int player_add_streams(struct player *player, uint32_t device)
 		if (!stream_names_vsid(&stream->ring[i]) ||
 		    !smmuinv_streams_find(streams, vsid, NULL))
 			continue;
-		rc = smmuinv_vsmmu_add_stream(player->vsmmu, device++, vsid);
+		rc = plug(player->vsmmu, device++, vsid);
 		if (rc)
 			return rc;
 	}

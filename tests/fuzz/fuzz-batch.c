@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A VMM with its own loop: any commands, added or submitted, any capacity, and
- * a host that fails and lies.
+ * A VMM with its own loop: any commands, added or submitted, any capacity,
+ * streams in any state, and two SMMUs that come and go, fail and lie.
  */
 #include "fuzz.h"
 
@@ -30,6 +30,7 @@ struct vmm {
 	struct smmuinv_command held[COMMANDS_MAX];
 	uint32_t held_count;
 	bool synced;        /* a CMD_SYNC is among them */
+	bool begun;         /* some of them may have been executed already */
 	size_t faults_left; /* before the call */
 };
 
@@ -46,24 +47,25 @@ static int check(const struct vmm *v, const struct smmuinv_command *raw,
 			     v->world.check_flags, finding);
 }
 
-/* Does the host have to do something for it? */
-static bool is_sent(const struct vmm *v, const struct smmuinv_command *raw,
-		    struct smmuinv_command *canonical)
+/* The SMMUs that have to do something for it. */
+static unsigned int is_sent(const struct vmm *v,
+			    const struct smmuinv_command *raw,
+			    struct smmuinv_command *canonical)
 {
 	struct smmuinv_finding finding;
 	int verdict = check(v, raw, &finding);
 
 	*canonical = finding.command;
-	return verdict == SMMUINV_FORWARD &&
-	       (!fuzz_names_stream(raw) ||
-		fuzz_world_has(&v->world, fuzz_sid(raw)));
+	return verdict == SMMUINV_FORWARD ?
+		       fuzz_world_concerned(&v->world, raw) :
+		       0;
 }
 
-static size_t times_executed(const struct vmm *v,
+static size_t times_executed(const struct vmm *v, unsigned int smmu,
 			     const struct smmuinv_command *command)
 {
 	const struct smmuinv_command *executed;
-	size_t n = smmuinv_mock_executed(v->world.mock, &executed);
+	size_t n = fuzz_world_executed(&v->world, smmu, true, &executed);
 	size_t times = 0;
 	size_t i;
 
@@ -72,40 +74,45 @@ static size_t times_executed(const struct vmm *v,
 	return times;
 }
 
-static bool is_repeated(const struct vmm *v,
+static bool is_repeated(const struct fuzz_smmu *smmu,
 			const struct smmuinv_command *command)
 {
-	return v->world.repeat && fuzz_opcode(command) != SMMUINV_CMD_ATC_INV;
+	return smmu->repeat && fuzz_opcode(command) != SMMUINV_CMD_ATC_INV;
 }
 
 /* As written, each is a command of the host's; but for ranges without RIL. */
-static bool is_itself(const struct vmm *v,
+static bool is_itself(const struct vmm *v, const struct fuzz_smmu *smmu,
 		      const struct smmuinv_command *command)
 {
 	bool is_range = smmuinv_command_get(command, SMMUINV_FIELD_TG) != 0;
 
-	return v->world.as_written && !(v->world.by_pages && is_range);
+	return v->world.as_written && !(smmu->by_pages && is_range);
 }
 
 /*
- * What is counted as completed has been executed in this very call, and nothing
- * of it is cached any more.
+ * What is counted as completed has been executed since it was tried first, by
+ * each SMMU that it concerns, and nothing of it is cached there any more.
  */
 static void completed_is_executed(struct vmm *v,
 				  const struct smmuinv_command *raw,
 				  uint32_t completed, uint32_t *sent)
 {
 	struct smmuinv_command canonical;
-	uint32_t i;
+	uint32_t i, k;
 
 	for (i = 0; i < completed; i++) {
-		if (!is_sent(v, &raw[i], &canonical))
-			continue;
-		(*sent)++;
-		must(!is_itself(v, &canonical) ||
-		     times_executed(v, &canonical) >=
-			     (is_repeated(v, &canonical) ? 2 : 1));
-		oracle_execute(&v->world.oracle, &raw[i]);
+		unsigned int smmus = is_sent(v, &raw[i], &canonical);
+
+		*sent += smmus != 0;
+		for (k = 0; k < FUZZ_SMMUS; k++) {
+			const struct fuzz_smmu *smmu = &v->world.smmu[k];
+
+			must(!(smmus >> k & 1) ||
+			     !is_itself(v, smmu, &canonical) ||
+			     times_executed(v, k, &canonical) >=
+				     (is_repeated(smmu, &canonical) ? 2 : 1));
+		}
+		fuzz_world_rely(&v->world, &raw[i], smmus);
 	}
 	fuzz_world_judge(&v->world);
 }
@@ -140,34 +147,49 @@ static unsigned int rank_of(const struct smmuinv_command *command)
 	}
 }
 
-/* The commands of the host's, one by one, if nothing went wrong. */
-static void the_record_is_that_of_the_plan(const struct vmm *v,
-					   const struct smmuinv_command *raw,
-					   const struct smmuinv_result *r)
+/* Of one SMMU: the guest's commands that concern it, or fewer in their ranks.
+ */
+static size_t the_record_of(const struct vmm *v, unsigned int smmu,
+			    const struct smmuinv_command *raw,
+			    const struct smmuinv_result *r, bool one_call)
 {
 	const struct smmuinv_command *executed;
-	size_t n = smmuinv_mock_executed(v->world.mock, &executed);
+	size_t n = fuzz_world_executed(&v->world, smmu, false, &executed);
 	struct smmuinv_command canonical;
 	size_t found = 0;
 	uint32_t i;
 
-	if (smmuinv_mock_faults_left(v->world.mock) != v->faults_left ||
-	    r->host_error || v->world.repeat)
-		return;
-	must(n == r->host_commands);
-	must(v->world.by_pages || n <= r->sent);
+	must(v->world.smmu[smmu].by_pages || n <= r->sent);
 	if (!v->world.as_written) {
-		for (i = 1; i < n && r->ioctls == 1; i++)
+		for (i = 1; i < n && one_call; i++)
 			must(rank_of(&executed[i - 1]) <=
 			     rank_of(&executed[i]));
-		return;
+		return n;
 	}
 	for (i = 0; i < r->completed && fuzz_world_is_exact(&v->world); i++) {
-		if (is_sent(v, &raw[i], &canonical))
+		if (is_sent(v, &raw[i], &canonical) >> smmu & 1)
 			must(found < n &&
 			     fuzz_same(&executed[found++], &canonical));
 	}
 	must(!fuzz_world_is_exact(&v->world) || found == n);
+	return n;
+}
+
+/* If nothing went wrong, now or before. */
+static void the_record_is_that_of_the_plan(const struct vmm *v,
+					   const struct smmuinv_command *raw,
+					   const struct smmuinv_result *r,
+					   bool begun)
+{
+	size_t n = 0;
+	unsigned int i;
+
+	if (fuzz_world_faults_left(&v->world) != v->faults_left ||
+	    r->host_error || begun || fuzz_world_repeats(&v->world))
+		return;
+	for (i = 0; i < FUZZ_SMMUS; i++)
+		n += the_record_of(v, i, raw, r, r->ioctls == 1);
+	must(n == r->host_commands);
 }
 
 static void a_failure_has_a_reason(struct vmm *v,
@@ -180,17 +202,36 @@ static void a_failure_has_a_reason(struct vmm *v,
 		fuzz_world_replug(&v->world, r->fault_vsid);
 }
 
+/*
+ * What one SMMU has executed before another failed is not executed again, so
+ * its caches and the record stay as they are for the next try.
+ */
 static void before(struct vmm *v, struct smmuinv_result *r)
 {
 	*r = (struct smmuinv_result){ .size = sizeof(*r) };
-	smmuinv_mock_forget(v->world.mock);
-	v->faults_left = smmuinv_mock_faults_left(v->world.mock);
-	fuzz_world_refill(&v->world);
+	fuzz_world_record(&v->world, !v->begun);
+	v->faults_left = fuzz_world_faults_left(&v->world);
+	if (!v->begun)
+		fuzz_world_refill(&v->world);
+}
+
+/* What the call says that it did, for the counters. */
+static void add_up(struct vmm *v, const struct smmuinv_result *r, bool all_read)
+{
+	struct smmuinv_counters *e = &v->world.expected;
+
+	e->forwarded += r->sent;
+	e->dropped += r->dropped;
+	e->illegal += r->cerror == SMMUINV_CERROR_ILL;
+	e->ioctls += r->ioctls;
+	e->host_commands += r->host_commands;
+	fuzz_world_counted(&v->world, all_read);
 }
 
 static int flush(struct vmm *v)
 {
-	uint64_t calls = smmuinv_mock_calls(v->world.mock);
+	uint64_t calls = fuzz_world_calls(&v->world);
+	bool begun = v->begun;
 	struct smmuinv_result r;
 	uint32_t sent = 0;
 	int rc;
@@ -199,13 +240,16 @@ static int flush(struct vmm *v)
 	rc = smmuinv_batch_flush(v->batch, &r);
 	must(rc <= 0);
 	the_result_is_consistent(&r, rc, v->held_count,
-				 smmuinv_mock_calls(v->world.mock) - calls);
+				 fuzz_world_calls(&v->world) - calls);
+	add_up(v, &r, !rc && r.completed);
 	completed_is_executed(v, v->held, r.completed, &sent);
 	must(r.sent == sent);
-	the_record_is_that_of_the_plan(v, v->held, &r);
-	must(r.host_error || v->world.repeat || v->world.by_pages ||
-	     v->world.as_written || r.ioctls <= (v->synced ? 3 : 1));
+	the_record_is_that_of_the_plan(v, v->held, &r, begun);
+	must(r.host_error || fuzz_world_repeats(&v->world) ||
+	     fuzz_world_by_pages(&v->world) || v->world.as_written ||
+	     r.ioctls <= FUZZ_SMMUS * (v->synced ? 4 : 1));
 	v->synced = v->synced && v->held_count > r.completed;
+	v->begun = rc;
 	v->held_count -= r.completed;
 	memmove(v->held, v->held + r.completed,
 		v->held_count * sizeof(*v->held));
@@ -236,6 +280,8 @@ static void add(struct vmm *v, const struct smmuinv_command *raw)
 		return;
 	}
 	must(rc == verdict && found.rule == asked.rule);
+	v->world.expected.read++;
+	v->world.expected.illegal += verdict == SMMUINV_ILLEGAL;
 	must(fuzz_same(&found.command, &asked.command));
 	if (takes_a_place)
 		v->held[v->held_count++] = *raw;
@@ -247,6 +293,7 @@ static void clear(struct vmm *v)
 	smmuinv_batch_clear(v->batch);
 	v->held_count = 0;
 	v->synced = false;
+	v->begun = false;
 }
 
 static void sync(struct vmm *v)
@@ -260,7 +307,7 @@ static void sync(struct vmm *v)
 static uint32_t submit_once(struct vmm *v, const struct smmuinv_command *raw,
 			    uint32_t count)
 {
-	uint64_t calls = smmuinv_mock_calls(v->world.mock);
+	uint64_t calls = fuzz_world_calls(&v->world);
 	struct smmuinv_finding finding;
 	struct smmuinv_result r;
 	uint32_t sent = 0;
@@ -269,11 +316,14 @@ static uint32_t submit_once(struct vmm *v, const struct smmuinv_command *raw,
 	before(v, &r);
 	rc = smmuinv_batch_submit(v->batch, raw, count, &r);
 	the_result_is_consistent(&r, rc, count,
-				 smmuinv_mock_calls(v->world.mock) - calls);
+				 fuzz_world_calls(&v->world) - calls);
+	v->world.foreseen = v->world.foreseen && rc >= 0;
+	v->world.expected.read += r.completed + (rc == 1);
+	add_up(v, &r, rc >= 0 && r.completed);
 	completed_is_executed(v, raw, r.completed, &sent);
 	must(r.sent == sent);
 	if (rc >= 0 && r.completed <= v->capacity)
-		the_record_is_that_of_the_plan(v, raw, &r);
+		the_record_is_that_of_the_plan(v, raw, &r, false);
 	must(!smmuinv_batch_count(v->batch));
 	if (rc < 0)
 		a_failure_has_a_reason(v, &r);
@@ -301,6 +351,35 @@ static void submit(struct vmm *v, const struct smmuinv_command *raw,
 	} while (done < count);
 }
 
+/* Something that the VMM does meanwhile. */
+static void change(struct vmm *v, uint8_t action)
+{
+	switch (action & 7) {
+	case 0:
+		fuzz_world_toggle_smmu(&v->world, action >> 3);
+		break;
+	case 1:
+	case 2:
+		fuzz_world_set(&v->world, action >> 3, action & 1, action & 2);
+		break;
+	case 3:
+		fuzz_world_invalidate_all(&v->world);
+		break;
+	case 4:
+		fuzz_world_invalidate_stream(&v->world, action >> 3);
+		break;
+	case 5:
+		if (!v->begun)
+			fuzz_world_reset(&v->world);
+		break;
+	default:
+		fuzz_world_toggle(&v->world, action >> 3);
+		break;
+	}
+	fuzz_world_judge(&v->world);
+	fuzz_world_counted(&v->world, false);
+}
+
 /* Does something with the next commands; returns how many it has used. */
 static uint32_t act(struct vmm *v, const struct smmuinv_command *raw,
 		    uint32_t left)
@@ -310,7 +389,7 @@ static uint32_t act(struct vmm *v, const struct smmuinv_command *raw,
 
 	switch (action & 7) {
 	case 0:
-		fuzz_world_toggle(&v->world, action >> 3);
+		change(v, action >> 3);
 		return 0;
 	case 1:
 		(void)flush(v);

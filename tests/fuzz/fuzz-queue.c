@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A whole guest: any ring, any registers, memory that changes while it is read,
- * callbacks that fail and that change streams, a host that fails and lies.
+ * callbacks that fail and that change streams and their states, two SMMUs that
+ * come and go, fail and lie.
  */
 #include "fuzz.h"
 
@@ -33,13 +34,17 @@ struct head {
 #define CALLS_MAX    10
 #define AIMED        10
 #define TROUBLE_MAX  12 /* failures of callbacks and of reads */
+#define EXPECTED_MAX (LIMIT_MAX * (FUZZ_FAULTS + 1 + FUZZ_STREAMS))
 
 /* A command that the guest wrote, and where. */
 struct entry {
 	struct smmuinv_command raw;
 	uint32_t index;
-	bool plugged; /* its stream was there when it was read, and still is */
-	bool done;    /* before everything was cached again */
+	enum smmuinv_rule rule; /* why no SMMU had to do anything for it then */
+	unsigned int smmus;     /* those that had to, a bit for each */
+	bool changed;           /* its stream, since then */
+	bool done;              /* before everything was cached again */
+	unsigned int stes;      /* streams whose CDs a CFGI_STE took along */
 };
 
 /* One call of smmuinv_queue_consume(), as the guest sees it. */
@@ -73,9 +78,13 @@ struct vmm {
 	uint32_t carried_first;
 	uint32_t carried_end;
 	bool may_carry; /* without ops.seen: there may be some */
-	/* What a host that does exactly that has to execute in this call. */
-	struct smmuinv_command expected[LIMIT_MAX * (FUZZ_FAULTS + 1)];
-	uint32_t expected_count;
+	/* What SMMUs that do exactly that have to execute in this call. */
+	struct smmuinv_command expected[FUZZ_SMMUS][EXPECTED_MAX];
+	uint32_t expected_count[FUZZ_SMMUS];
+	bool vague; /* two devices have had the same vSID */
+	/* The CFGI_STE or CFGI_STE_RANGE whose callbacks are under way. */
+	struct entry *ste;
+	uint64_t ste_next; /* StreamIDs below it have been presented */
 };
 
 static bool by_pointer(const struct vmm *v)
@@ -137,7 +146,8 @@ static void note_read(struct vmm *v, const struct smmuinv_command *raw)
 	c->entries[c->read] = (struct entry){
 		.raw = *raw,
 		.index = index_of(&c->ring, c->read),
-		.plugged = fuzz_world_has(&v->world, fuzz_sid(raw)),
+		.rule = fuzz_world_rule(&v->world, raw),
+		.smmus = fuzz_world_concerned(&v->world, raw),
 	};
 	c->read++;
 }
@@ -153,14 +163,21 @@ static void catch_up(struct vmm *v, uint32_t read)
 		note_read(v, memory_at(v, v->call.read));
 }
 
+/* It comes or goes, or the guest's STE says something else. */
 static void change_stream(struct vmm *v, uint8_t action)
 {
-	uint32_t vsid = fuzz_world_toggle(&v->world, action);
+	unsigned int s = action % FUZZ_STREAMS;
+	uint32_t vsid;
 	uint32_t i;
 
+	if (action & 4)
+		vsid = fuzz_world_set(&v->world, s, action & 1, action & 2);
+	else
+		vsid = fuzz_world_toggle(&v->world, s);
 	for (i = 0; i < v->call.read; i++) {
 		if (fuzz_sid(&v->call.entries[i].raw) == vsid)
-			v->call.entries[i].plugged = false;
+			v->call.entries[i].changed = true;
+		v->call.entries[i].stes &= ~(1u << s);
 	}
 }
 
@@ -197,6 +214,14 @@ static int on_read(void *opaque, uint32_t index,
 	return 0;
 }
 
+static struct smmuinv_command cd_all_of(const struct fuzz_stream *stream)
+{
+	const uint64_t dw0 =
+		(uint64_t)stream->vsid << 32 | SMMUINV_CMD_CFGI_CD_ALL;
+
+	return (struct smmuinv_command){ { htole64(dw0), 0 } };
+}
+
 /* The guest relies on the first @n commands of the call. */
 static void apply(struct vmm *v, uint32_t n)
 {
@@ -204,9 +229,20 @@ static void apply(struct vmm *v, uint32_t n)
 
 	for (; c->applied < n; c->applied++) {
 		const struct entry *e = &c->entries[c->applied];
+		unsigned int s;
 
-		if (!e->done && (!fuzz_names_stream(&e->raw) || e->plugged))
-			oracle_execute(&v->world.oracle, &e->raw);
+		if (e->done)
+			continue;
+		if (!fuzz_names_stream(&e->raw) || !e->changed)
+			fuzz_world_rely(&v->world, &e->raw, e->smmus);
+		for (s = 0; s < FUZZ_STREAMS; s++) {
+			const struct fuzz_stream *stream = &v->world.stream[s];
+			const struct smmuinv_command all = cd_all_of(stream);
+
+			if (e->stes >> s & 1)
+				fuzz_world_rely(&v->world, &all,
+						1u << stream->smmu);
+		}
 	}
 }
 
@@ -271,7 +307,7 @@ static uint32_t next_of_the_vmms(struct vmm *v)
  * The entry that a callback is about: everything before it is complete, but for
  * what waits for a CMD_SYNC, and before a CMD_SYNC that too.
  */
-static const struct entry *presented(struct vmm *v, bool sync)
+static struct entry *presented(struct vmm *v, bool sync)
 {
 	struct call *c = &v->call;
 	uint32_t n = next_of_the_vmms(v);
@@ -291,11 +327,16 @@ static const struct entry *presented(struct vmm *v, bool sync)
 	return &c->entries[n];
 }
 
-/* Everything is cached again, after what was read has been executed. */
+/*
+ * Everything is cached again, after what was read has been executed. But not
+ * where one SMMU may have failed at what the other has done.
+ */
 static void refill(struct vmm *v)
 {
 	uint32_t i;
 
+	if (v->world.faults && v->world.smmu[0].there && v->world.smmu[1].there)
+		return;
 	for (i = 0; i < v->call.read; i++)
 		v->call.entries[i].done = true;
 	fuzz_world_refill(&v->world);
@@ -328,27 +369,94 @@ static int act(struct vmm *v, bool sync)
 	return action & 1; /* what is not negative is no failure */
 }
 
+/* The StreamIDs of a CFGI_STE or CFGI_STE_RANGE, both included (4.3.2). */
+static uint32_t first_of(const struct entry *e)
+{
+	uint64_t span = UINT64_C(2) << (le64toh(e->raw.dw[1]) & 31);
+
+	if (fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE)
+		return fuzz_sid(&e->raw);
+	return (uint32_t)(fuzz_sid(&e->raw) / span * span);
+}
+
+static uint32_t last_of(const struct entry *e)
+{
+	uint64_t span = UINT64_C(2) << (le64toh(e->raw.dw[1]) & 31);
+
+	if (fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE)
+		return fuzz_sid(&e->raw);
+	return first_of(e) + (uint32_t)(span - 1);
+}
+
+static bool is_ste(const struct entry *e)
+{
+	return fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE ||
+	       fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE_RANGE;
+}
+
+/* With the states that streams have now, their CDs go. */
+static void note_stes(const struct vmm *v, struct entry *e)
+{
+	unsigned int s;
+
+	e->stes = 0;
+	for (s = 0; s < FUZZ_STREAMS; s++) {
+		const struct fuzz_stream *stream = &v->world.stream[s];
+
+		if (stream->plugged && stream->translates &&
+		    stream->vsid >= first_of(e) && stream->vsid <= last_of(e))
+			e->stes |= 1u << s;
+	}
+}
+
+/* No stream of the table is between @first and before @end. */
+static void nobody_is_left_out(const struct vmm *v, uint64_t first,
+			       uint64_t end)
+{
+	unsigned int s;
+
+	for (s = 0; s < FUZZ_STREAMS; s++) {
+		const struct fuzz_stream *stream = &v->world.stream[s];
+
+		must(!stream->plugged || stream->vsid < first ||
+		     stream->vsid >= end);
+	}
+}
+
+/* Once for each, and then for each stream that is in it. */
+static int on_cfgi_ste_range(void *opaque, uint32_t first, uint32_t last,
+			     bool leaf)
+{
+	struct vmm *v = opaque;
+	struct entry *e = presented(v, false);
+	int rc;
+
+	must(is_ste(e) && first == first_of(e) && last == last_of(e));
+	must(leaf == (fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE &&
+		      le64toh(e->raw.dw[1]) & 1));
+	v->ste = e;
+	v->ste_next = first;
+	rc = act(v, false);
+	note_stes(v, e);
+	return rc;
+}
+
 static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
 {
 	struct vmm *v = opaque;
-	const struct entry *e = presented(v, false);
+	struct entry *e = v->ste;
+	int rc;
 
-	must(fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE);
-	must(sid == fuzz_sid(&e->raw));
-	must(leaf == (le64toh(e->raw.dw[1]) & 1));
-	return act(v, false);
-}
-
-static int on_cfgi_ste_range(void *opaque, uint32_t first, uint32_t last)
-{
-	struct vmm *v = opaque;
-	const struct entry *e = presented(v, false);
-	uint64_t span = UINT64_C(2) << (le64toh(e->raw.dw[1]) & 31);
-
-	must(fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE_RANGE);
-	must(first == fuzz_sid(&e->raw) / span * span);
-	must(last - first == (uint32_t)(span - 1));
-	return act(v, false);
+	must(e && !v->call.failed);
+	must(sid >= v->ste_next && sid <= last_of(e));
+	must(fuzz_world_stream(&v->world, sid));
+	must(leaf == (fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE &&
+		      le64toh(e->raw.dw[1]) & 1));
+	nobody_is_left_out(v, v->ste_next, sid);
+	v->ste_next = (uint64_t)sid + 1;
+	rc = act(v, false);
+	note_stes(v, e);
+	return rc;
 }
 
 static int on_sync(void *opaque, const struct smmuinv_sync *sync)
@@ -411,6 +519,13 @@ static void on_cfgi_cd(void *opaque, uint32_t sid, uint32_t ssid, bool all)
 	     (all ? SMMUINV_CMD_CFGI_CD_ALL : SMMUINV_CMD_CFGI_CD));
 }
 
+static bool is_rule_of_streams(enum smmuinv_rule rule)
+{
+	return rule == SMMUINV_RULE_STREAM_UNKNOWN ||
+	       rule == SMMUINV_RULE_NOT_TRANSLATING ||
+	       rule == SMMUINV_RULE_ATS_OFF;
+}
+
 static bool matches_verdict(const struct vmm *v, const struct entry *e,
 			    enum smmuinv_fate fate, enum smmuinv_rule rule)
 {
@@ -419,11 +534,13 @@ static bool matches_verdict(const struct vmm *v, const struct entry *e,
 
 	switch (fate) {
 	case SMMUINV_FATE_FORWARDED:
-		return verdict == SMMUINV_FORWARD && !rule;
+		return verdict == SMMUINV_FORWARD && !rule &&
+		       (e->changed || !e->rule);
 	case SMMUINV_FATE_DROPPED:
-		if (rule == SMMUINV_RULE_STREAM_UNKNOWN)
-			return verdict == SMMUINV_FORWARD &&
-			       fuzz_names_stream(&e->raw) && !e->plugged;
+		if (verdict == SMMUINV_FORWARD)
+			return rule &&
+			       (rule == e->rule ||
+				(e->changed && is_rule_of_streams(rule)));
 		return verdict == SMMUINV_IGNORE && rule;
 	case SMMUINV_FATE_VMM:
 		return verdict == SMMUINV_VMM && !rule;
@@ -473,13 +590,68 @@ static void pass_over(struct vmm *v, uint32_t index,
 	carry_upto(v, n);
 }
 
+static void expect_on(struct vmm *v, const struct smmuinv_command *canonical,
+		      unsigned int smmus)
+{
+	unsigned int i;
+
+	for (i = 0; i < FUZZ_SMMUS; i++) {
+		if (!(smmus >> i & 1))
+			continue;
+		must(v->expected_count[i] < EXPECTED_MAX);
+		v->expected[i][v->expected_count[i]++] = *canonical;
+	}
+}
+
+/* The VMM may have changed the stream since then, but not the device's SMMU. */
+static unsigned int executed_by(struct vmm *v,
+				const struct smmuinv_command *raw)
+{
+	unsigned int smmus = 0;
+	unsigned int s;
+
+	if (!fuzz_names_stream(raw))
+		return fuzz_world_concerned(&v->world, raw);
+	for (s = 0; s < FUZZ_STREAMS; s++) {
+		if (v->world.stream[s].vsid == fuzz_sid(raw))
+			smmus |= 1u << v->world.stream[s].smmu;
+	}
+	v->vague = v->vague || smmus & (smmus - 1);
+	return smmus;
+}
+
 static void expect(struct vmm *v, const struct smmuinv_command *raw)
 {
 	struct smmuinv_finding finding;
 
 	must(check(v, raw, &finding) == SMMUINV_FORWARD);
-	must(v->expected_count < ARRAY_SIZE(v->expected));
-	v->expected[v->expected_count++] = finding.command;
+	expect_on(v, &finding.command, executed_by(v, raw));
+}
+
+/* What the library has done behind a CFGI_STE, in the order of the vSIDs. */
+static void expect_cds(struct vmm *v, struct entry *e)
+{
+	unsigned int left, s;
+
+	note_stes(v, e);
+	if (v->ste)
+		nobody_is_left_out(v, v->ste_next, (uint64_t)last_of(e) + 1);
+	v->ste = NULL;
+	for (left = e->stes; left;) {
+		unsigned int lowest = FUZZ_STREAMS;
+		struct smmuinv_command all;
+
+		for (s = 0; s < FUZZ_STREAMS; s++) {
+			if (left >> s & 1 &&
+			    (lowest == FUZZ_STREAMS ||
+			     v->world.stream[s].vsid <
+				     v->world.stream[lowest].vsid))
+				lowest = s;
+		}
+		left &= ~(1u << lowest);
+		all = cd_all_of(&v->world.stream[lowest]);
+		expect_on(v, &all, 1u << v->world.stream[lowest].smmu);
+	}
 }
 
 /*
@@ -511,6 +683,8 @@ static void on_seen(void *opaque, uint32_t index,
 	must(c->told < c->read);
 	must(fuzz_same(command, &c->entries[c->told].raw));
 	must(matches_verdict(v, &c->entries[c->told], fate, rule));
+	if (fate == SMMUINV_FATE_VMM && is_ste(&c->entries[c->told]))
+		expect_cds(v, &c->entries[c->told]);
 	if (!c->stopped)
 		c->told++;
 	if ((action & 0xf0) == 0x20)
@@ -661,7 +835,8 @@ static void the_numbers_add_up(const struct vmm *v,
 	const struct call *c = &v->call;
 
 	must(p->ioctls <= p->host_commands);
-	must((p->forwarded == 0 || p->ioctls != 0));
+	/* One SMMU's part may have been done before another failed. */
+	must(p->forwarded == 0 || p->ioctls != 0 || v->world.faults);
 	if (!is_told(v))
 		return;
 	must(p->forwarded == c->fates[SMMUINV_FATE_FORWARDED]);
@@ -675,7 +850,6 @@ static void what_is_consumed_is_done(struct vmm *v, uint32_t consumed)
 	apply(v, consumed);
 	if (nothing_is_carried(v))
 		fuzz_world_judge(&v->world);
-	must(!smmuinv_mock_wedged(v->world.mock));
 }
 
 /* An errno has a reason, and a host that fails so often cannot go on so. */
@@ -698,39 +872,81 @@ static void a_failure_has_a_reason(struct vmm *v, int rc,
 
 static void a_call_is_bounded(const struct vmm *v, uint64_t calls_before)
 {
-	uint64_t calls = smmuinv_mock_calls(v->world.mock) - calls_before;
+	uint64_t calls = fuzz_world_calls(&v->world) - calls_before;
 
-	must(calls <= fuzz_calls_max(v->call.limit + ARRAY_SIZE(v->carried)));
+	must(calls <= fuzz_calls_max(v->call.limit * FUZZ_STREAMS +
+				     ARRAY_SIZE(v->carried)));
 }
 
-/* What the host has executed if nothing went wrong, command for command. */
+/* What the SMMUs have executed if nothing went wrong, command for command. */
 static void the_record_is_that_of_the_plan(const struct vmm *v,
 					   const struct smmuinv_progress *p)
 {
-	const struct smmuinv_command *executed;
-	size_t n = smmuinv_mock_executed(v->world.mock, &executed);
+	size_t sum = 0;
+	unsigned int i;
 
 	/* Behind a CMD_SYNC that failed there is more that was executed. */
-	if (!is_told(v) || v->world.faults || v->call.failed ||
-	    v->world.repeat || v->world.by_pages)
+	if (!is_told(v) || v->vague || v->world.faults || v->call.failed ||
+	    fuzz_world_repeats(&v->world) || fuzz_world_by_pages(&v->world))
 		return;
-	must(n == p->host_commands && n <= v->expected_count);
-	if (v->world.as_written)
-		must(n == v->expected_count &&
-		     (!n ||
-		      !memcmp(executed, v->expected, n * sizeof(*executed))));
+	for (i = 0; i < FUZZ_SMMUS; i++) {
+		const struct smmuinv_command *executed;
+		size_t n = fuzz_world_executed(&v->world, i, false, &executed);
+
+		must(n <= v->expected_count[i]);
+		if (v->world.as_written && n)
+			must(!memcmp(executed, v->expected[i],
+				     n * sizeof(*executed)));
+		must(!v->world.as_written || n == v->expected_count[i]);
+		sum += n;
+	}
+	must(sum == p->host_commands);
+}
+
+/* What is behind a CMD_SYNC that failed was done, and is going to be again. */
+static void count_again(struct vmm *v)
+{
+	struct smmuinv_counters now = { .size = sizeof(now) };
+	struct smmuinv_counters *e = &v->world.expected;
+
+	must(!smmuinv_vsmmu_counters(v->world.vsmmu, &now));
+	must(now.forwarded >= e->forwarded && now.dropped >= e->dropped);
+	e->forwarded = now.forwarded;
+	e->dropped = now.dropped;
+}
+
+/* What this call says that it did, for the counters. */
+static void count(struct vmm *v, const struct smmuinv_progress *p)
+{
+	struct smmuinv_counters *e = &v->world.expected;
+
+	e->forwarded += p->forwarded;
+	e->dropped += p->dropped;
+	e->vmm += p->vmm;
+	e->illegal += p->cerror == SMMUINV_CERROR_ILL;
+	e->ioctls += p->ioctls;
+	e->host_commands += p->host_commands;
+	/* How far it has looked cannot be seen where it reads by itself. */
+	e->read += v->call.read;
+	v->world.foreseen = v->world.foreseen && !by_pointer(v);
+	if (v->call.failed)
+		count_again(v);
+	fuzz_world_counted(&v->world, false);
 }
 
 static int consume(struct vmm *v, struct smmuinv_progress *p)
 {
-	uint64_t calls = smmuinv_mock_calls(v->world.mock);
+	uint64_t calls = fuzz_world_calls(&v->world);
 	int rc;
 
 	*p = (struct smmuinv_progress){ .size = sizeof(*p) };
-	smmuinv_mock_forget(v->world.mock);
-	v->expected_count = 0;
+	fuzz_world_record(&v->world, true);
+	memset(v->expected_count, 0, sizeof(v->expected_count));
+	v->ste = NULL;
+	v->vague = false;
 	rc = smmuinv_queue_consume(v->queue, &v->call.ring, p);
 	a_call_is_bounded(v, calls);
+	count(v, p);
 	return rc;
 }
 
@@ -776,11 +992,42 @@ static void reset(struct vmm *v)
 	smmuinv_vsmmu_forget_cds(v->world.vsmmu);
 }
 
+/* What a VMM does between two calls. */
+static void rest(struct vmm *v, uint8_t action)
+{
+	switch (action & 0xf0) {
+	case 0x10:
+	case 0x20:
+		fuzz_world_toggle_smmu(&v->world, action);
+		break;
+	case 0x30:
+		fuzz_world_invalidate_all(&v->world);
+		break;
+	case 0x40:
+		fuzz_world_invalidate_stream(&v->world, action);
+		break;
+	case 0x50:
+		fuzz_world_reset(&v->world);
+		reset(v);
+		break;
+	case 0x60:
+	case 0x70:
+		fuzz_world_toggle(&v->world, action);
+		break;
+	default:
+		break;
+	}
+	if (nothing_is_carried(v))
+		fuzz_world_judge(&v->world);
+	fuzz_world_counted(&v->world, nothing_is_carried(v));
+}
+
 static void go_on(struct vmm *v, const struct smmuinv_progress *p)
 {
 	struct smmuinv_ring *ring = &v->call.ring;
 	uint8_t action = next_action(v);
 
+	rest(v, next_action(v));
 	ring->cons = p->cons;
 	if (produced(ring) > ring_size(ring))
 		ring->cons = ring->prod;

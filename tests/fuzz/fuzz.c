@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/backend.h"
 #include "spec.h"
 
 void fuzz_fail(const char *file, int line, const char *what)
@@ -240,7 +241,7 @@ static void inject(struct fuzz_world *w, const struct fuzz_fault *bytes)
 		.executed = bytes->executed,
 		.count = bytes->count,
 		.vanish = bytes->vanish & 1,
-		.vsid = w->vsid[(bytes->vanish >> 1) % FUZZ_STREAMS],
+		.vsid = w->stream[(bytes->vanish >> 1) % FUZZ_STREAMS].vsid,
 	};
 
 	if (!bytes->call)
@@ -250,15 +251,79 @@ static void inject(struct fuzz_world *w, const struct fuzz_fault *bytes)
 	if (bytes->count == 0xfe)
 		fault.count = UINT32_MAX - 1;
 	believable(&fault);
-	must(!smmuinv_mock_inject(w->mock, &fault));
+	must(!smmuinv_mock_inject(w->smmu[bytes->smmu % FUZZ_SMMUS].mock,
+				  &fault));
 	w->faults++;
 }
 
-static bool repeats(const struct fuzz_world_head *head)
+/* Objects of the second mock have other names than those of the first. */
+#define NAMES 0x10000u
+
+static struct fuzz_smmu *smmu_of(struct fuzz_world *w, uint32_t name)
+{
+	must(name / NAMES < FUZZ_SMMUS);
+	return &w->smmu[name / NAMES];
+}
+
+static uint32_t name_of(unsigned int smmu, uint32_t id)
+{
+	must(id < NAMES);
+	return smmu * NAMES + id;
+}
+
+static int both_device_info(void *context, uint32_t dev_id,
+			    struct smmuinv_device_info *info)
+{
+	return smmuinv_backend_device_info(smmu_of(context, dev_id)->behind,
+					   dev_id % NAMES, info);
+}
+
+static int both_vdevice_alloc(void *context, uint32_t viommu_id,
+			      uint32_t dev_id, uint64_t virt_id,
+			      uint32_t *vdevice_id)
+{
+	int rc;
+
+	must(viommu_id / NAMES == dev_id / NAMES);
+	rc = smmuinv__backend_vdevice_alloc(smmu_of(context, viommu_id)->behind,
+					    viommu_id % NAMES, dev_id % NAMES,
+					    (uint32_t)virt_id, vdevice_id);
+	if (!rc)
+		*vdevice_id = name_of(viommu_id / NAMES, *vdevice_id);
+	return rc;
+}
+
+static int both_destroy(void *context, uint32_t id)
+{
+	return smmuinv__backend_destroy(smmu_of(context, id)->behind,
+					id % NAMES);
+}
+
+/* Nothing is sent where nothing has to be done. */
+static int both_invalidate(void *context, uint32_t viommu_id,
+			   const struct smmuinv_command *commands,
+			   uint32_t *count)
+{
+	struct fuzz_smmu *smmu = smmu_of(context, viommu_id);
+
+	must(smmu->there && *count);
+	return smmuinv__backend_invalidate(smmu->behind, viommu_id % NAMES,
+					   commands, count);
+}
+
+static const struct smmuinv_backend_ops both_ops = {
+	.size = sizeof(both_ops),
+	.device_info = both_device_info,
+	.vdevice_alloc = both_vdevice_alloc,
+	.destroy = both_destroy,
+	.invalidate = both_invalidate,
+};
+
+static bool repeats(const struct fuzz_world_head *head, uint32_t hw_flags)
 {
 	switch ((head->policy >> 2 & 3u) % 3u) {
 	case SMMUINV_REPEAT_AS_HOST:
-		return head->flags & FUZZ_HW_REPEAT;
+		return hw_flags & SMMUINV_HW_INFO_REPEAT;
 	case SMMUINV_REPEAT_ALWAYS:
 		return true;
 	default:
@@ -266,37 +331,52 @@ static bool repeats(const struct fuzz_world_head *head)
 	}
 }
 
-static void open_vsmmu(struct fuzz_world *w, const struct fuzz_world_head *head)
+static void open_smmu(struct fuzz_world *w, struct fuzz_smmu *smmu,
+		      const struct fuzz_world_head *head, bool repeat)
 {
 	struct smmuinv_mock_params mock = {
 		.size = sizeof(mock),
-		.host = w->host,
+		.host = smmu->host,
 		.kernel = (head->policy & 3u) % 3u,
-		.caches = w->caches,
+		.caches = smmu->caches,
 	};
+
+	smmu->hw_flags = repeat ? SMMUINV_HW_INFO_REPEAT : 0;
+	smmu->repeat = repeats(head, smmu->hw_flags);
+	smmu->by_pages = spec_feature_get(&w->guest, SMMUINV_FEATURE_RIL) &&
+			 !spec_feature_get(&smmu->host, SMMUINV_FEATURE_RIL);
+	must(!smmuinv_mock_new(&mock, &smmu->mock));
+	must(!smmuinv_mock_backend(smmu->mock, &smmu->behind));
+	must(!smmuinv_mock_add_viommu(smmu->mock, &smmu->viommu));
+}
+
+/* The first vIOMMU comes along or is added, which is the same. */
+static void open_vsmmu(struct fuzz_world *w, const struct fuzz_world_head *head)
+{
 	struct smmuinv_vsmmu_params vsmmu = {
 		.size = sizeof(vsmmu),
 		.check_flags = w->check_flags,
 		.guest = w->guest,
-		.host = w->host,
-		.hw_flags = head->flags & FUZZ_HW_REPEAT ?
-				    SMMUINV_HW_INFO_REPEAT :
-				    0,
 		.repeat = (head->policy >> 2 & 3u) % 3u,
 		.plan = head->policy >> 4 & 1 ? SMMUINV_PLAN_AS_WRITTEN :
 						SMMUINV_PLAN_FEWEST,
 		.pages_max = head->pages_max,
 	};
 
-	w->repeat = repeats(head);
-	w->as_written = vsmmu.plan == SMMUINV_PLAN_AS_WRITTEN;
-	w->by_pages = spec_feature_get(&w->guest, SMMUINV_FEATURE_RIL) &&
-		      !spec_feature_get(&w->host, SMMUINV_FEATURE_RIL);
-	must(!smmuinv_mock_new(&mock, &w->mock));
-	must(!smmuinv_mock_backend(w->mock, &w->backend));
-	must(!smmuinv_mock_add_viommu(w->mock, &vsmmu.viommu_id));
+	must(!smmuinv_backend_new(&both_ops, w, &w->backend));
 	vsmmu.backend = w->backend;
+	w->as_written = vsmmu.plan == SMMUINV_PLAN_AS_WRITTEN;
+	if (!(head->smmus & FUZZ_NO_SMMU_0) && head->policy >> 5 & 1) {
+		vsmmu.viommu_id = name_of(0, w->smmu[0].viommu);
+		vsmmu.host = w->smmu[0].host;
+		vsmmu.hw_flags = w->smmu[0].hw_flags;
+		w->smmu[0].there = true;
+	}
 	must(!smmuinv_vsmmu_new(&vsmmu, &w->vsmmu));
+	if (!(head->smmus & FUZZ_NO_SMMU_0) && !w->smmu[0].there)
+		fuzz_world_toggle_smmu(w, 0);
+	if (head->smmus & FUZZ_SMMU_1_THERE)
+		fuzz_world_toggle_smmu(w, 1);
 }
 
 static bool chosen(const struct fuzz_world *w, unsigned int n, uint32_t vsid)
@@ -304,7 +384,7 @@ static bool chosen(const struct fuzz_world *w, unsigned int n, uint32_t vsid)
 	unsigned int s;
 
 	for (s = 0; s < n; s++) {
-		if (w->vsid[s] == vsid)
+		if (w->stream[s].vsid == vsid)
 			return true;
 	}
 	return false;
@@ -320,11 +400,11 @@ static void choose_vsids(struct fuzz_world *w,
 	size_t i;
 
 	for (s = 0; s < FUZZ_STREAMS; s++)
-		w->vsid[s] = head->vsid[s];
+		w->stream[s].vsid = head->vsid[s];
 	for (i = 0; i < count && named < FUZZ_STREAMS; i++) {
 		if (fuzz_names_stream(&commands[i]) &&
 		    !chosen(w, named, fuzz_sid(&commands[i])))
-			w->vsid[named++] = fuzz_sid(&commands[i]);
+			w->stream[named++].vsid = fuzz_sid(&commands[i]);
 	}
 }
 
@@ -335,16 +415,59 @@ static void note_cd(void *opaque, const struct smmuinv_cd *cd)
 	must(!smmuinv_vsmmu_note_cd(w->vsmmu, cd));
 }
 
-static void open_oracle(struct fuzz_world *w, uint8_t notes,
-			const struct smmuinv_command *commands, size_t count)
+static void open_oracle(struct fuzz_world *w, struct fuzz_smmu *smmu,
+			uint8_t notes, const struct smmuinv_command *commands,
+			size_t count)
 {
 	size_t i;
 
-	oracle_init(&w->oracle, &w->guest, notes);
+	oracle_init(&smmu->oracle, &w->guest, notes);
 	for (i = 0; i < count; i++)
-		oracle_aim(&w->oracle, &commands[i]);
-	must(!smmuinv_caches_new(ORACLE_ENTRIES, &w->caches));
-	oracle_fill(&w->oracle, w->caches);
+		oracle_aim(&smmu->oracle, &commands[i]);
+	must(!smmuinv_caches_new(ORACLE_ENTRIES, &smmu->caches));
+	oracle_fill(&smmu->oracle, smmu->caches);
+}
+
+/* The second SMMU is the first, or differs from it in ranges. */
+static void open_smmus(struct fuzz_world *w, const struct fuzz_world_head *head,
+		       const struct smmuinv_command *commands, size_t count)
+{
+	struct smmuinv_features *second = &w->smmu[1].host;
+	unsigned int i;
+
+	fuzz_host(&w->smmu[0].host, head->host_idr,
+		  head->flags & FUZZ_HOST_ATS);
+	fuzz_guest(&w->guest, &w->smmu[0].host, head->guest_idr);
+	w->carried = fuzz_carried(&w->guest, &w->smmu[0].host);
+	*second = w->smmu[0].host;
+	if (head->smmus & FUZZ_SMMU_1_RIL)
+		spec_feature_set(
+			second, SMMUINV_FEATURE_RIL,
+			!spec_feature_get(second, SMMUINV_FEATURE_RIL));
+	for (i = 0; i < FUZZ_SMMUS; i++) {
+		open_oracle(w, &w->smmu[i], head->notes, commands, count);
+		open_smmu(w, &w->smmu[i], head,
+			  i ? head->smmus & FUZZ_SMMU_1_REPEAT :
+			      head->flags & FUZZ_HW_REPEAT);
+	}
+}
+
+static void open_stream(struct fuzz_world *w, unsigned int s,
+			const struct fuzz_world_head *head)
+{
+	bool ats = spec_feature_get(&w->guest, SMMUINV_FEATURE_ATS);
+	struct fuzz_stream *stream = &w->stream[s];
+	uint32_t id;
+
+	stream->smmu = head->smmus >> s & 1;
+	stream->wants_stage1 = head->states >> s & 1;
+	/* EATS is ignored without IDR0.ATS (5.2) */
+	stream->wants_ats = ats && head->states >> (s + 3) & 1;
+	stream->can_ats = !s || head->states >> (s + 5) & 1;
+	must(!smmuinv_mock_add_device(w->smmu[stream->smmu].mock, &id));
+	stream->device = name_of(stream->smmu, id);
+	if (head->plugged >> s & 1)
+		fuzz_world_toggle(w, s);
 }
 
 void fuzz_world_open(struct fuzz_world *w, const struct fuzz_world_head *head,
@@ -354,83 +477,147 @@ void fuzz_world_open(struct fuzz_world *w, const struct fuzz_world_head *head,
 	size_t i;
 
 	memset(w, 0, sizeof(*w));
-	fuzz_host(&w->host, head->host_idr, head->flags & FUZZ_HOST_ATS);
-	fuzz_guest(&w->guest, &w->host, head->guest_idr);
-	w->carried = fuzz_carried(&w->guest, &w->host);
+	w->foreseen = true;
 	w->check_flags = head->flags & FUZZ_STRICT ? SMMUINV_CHECK_STRICT : 0;
-	open_oracle(w, head->notes, commands, count);
+	open_smmus(w, head, commands, count);
 	open_vsmmu(w, head);
-	fuzz_tell_all(&w->oracle, commands, count, note_cd, w);
+	fuzz_tell_all(&w->smmu[0].oracle, commands, count, note_cd, w);
 	choose_vsids(w, head, commands, count);
-	for (s = 0; s < FUZZ_STREAMS; s++) {
-		must(!smmuinv_mock_add_device(w->mock, &w->device[s]));
-		if (head->plugged >> s & 1)
-			fuzz_world_toggle(w, s);
-	}
+	for (s = 0; s < FUZZ_STREAMS; s++)
+		open_stream(w, s, head);
 	for (i = 0; i < FUZZ_FAULTS; i++)
 		inject(w, &head->faults[i]);
 }
 
 void fuzz_world_close(struct fuzz_world *w)
 {
+	unsigned int i;
+
 	smmuinv_vsmmu_free(w->vsmmu);
 	smmuinv_backend_free(w->backend);
-	smmuinv_mock_free(w->mock);
-	smmuinv_caches_free(w->caches);
+	for (i = 0; i < FUZZ_SMMUS; i++) {
+		smmuinv_backend_free(w->smmu[i].behind);
+		smmuinv_mock_free(w->smmu[i].mock);
+		smmuinv_caches_free(w->smmu[i].caches);
+	}
 }
 
-bool fuzz_world_has(const struct fuzz_world *w, uint32_t vsid)
+const struct fuzz_stream *fuzz_world_stream(const struct fuzz_world *w,
+					    uint32_t vsid)
 {
 	unsigned int s;
 
 	for (s = 0; s < FUZZ_STREAMS; s++) {
-		if (w->plugged[s] && w->vsid[s] == vsid)
-			return true;
+		if (w->stream[s].plugged && w->stream[s].vsid == vsid)
+			return &w->stream[s];
 	}
-	return false;
+	return NULL;
 }
 
-static void plug(struct fuzz_world *w, unsigned int s)
+static struct smmuinv_streams *table_of(const struct fuzz_world *w)
 {
-	bool there = fuzz_world_has(w, w->vsid[s]);
-	size_t faults = smmuinv_mock_faults_left(w->mock);
-	uint32_t sid_bits = w->guest.idr[1] & 63;
-	int rc = smmuinv_vsmmu_add_stream(w->vsmmu, w->device[s], w->vsid[s]);
+	return smmuinv_vsmmu_streams(w->vsmmu);
+}
 
-	w->plugged[s] = !rc;
-	if (sid_bits < 32 && w->vsid[s] >> sid_bits)
+/* The table says what was said to it. */
+static void found_as_told(const struct fuzz_world *w,
+			  const struct fuzz_stream *stream)
+{
+	struct smmuinv_stream_info info = { .size = sizeof(info) };
+	int rc = smmuinv_streams_find(table_of(w), stream->vsid, &info);
+	const struct fuzz_stream *there = fuzz_world_stream(w, stream->vsid);
+
+	must((rc == 0) == (there != NULL));
+	if (!there)
+		return;
+	must(info.dev_id == there->device && info.vsid == there->vsid);
+	must(info.translates == there->translates && info.ats == there->ats);
+}
+
+/* What it has cached of itself is nothing that anybody relies on. */
+static void forget_stream(struct fuzz_world *w, uint32_t vsid)
+{
+	unsigned int i;
+
+	for (i = 0; i < FUZZ_SMMUS; i++)
+		oracle_forget_stream(&w->smmu[i].oracle, vsid);
+}
+
+uint32_t fuzz_world_set(struct fuzz_world *w, unsigned int stream,
+			bool translates, bool ats)
+{
+	struct fuzz_stream *s = &w->stream[stream % FUZZ_STREAMS];
+	bool may = spec_feature_get(&w->guest, SMMUINV_FEATURE_ATS);
+	int rc;
+
+	if (!s->plugged)
+		return s->vsid;
+	rc = smmuinv_streams_set(table_of(w), s->vsid, translates, ats && may);
+	must(!rc);
+	s->wants_stage1 = s->translates = translates;
+	s->wants_ats = ats && may;
+	s->ats = translates && s->wants_ats && s->can_ats;
+	found_as_told(w, s);
+	forget_stream(w, s->vsid);
+	return s->vsid;
+}
+
+static void plug_in(struct fuzz_world *w, unsigned int which)
+{
+	struct fuzz_stream *s = &w->stream[which];
+	const struct fuzz_smmu *smmu = &w->smmu[s->smmu];
+	const struct smmuinv_stream_params params = {
+		.size = sizeof(params),
+		.viommu_id = name_of(s->smmu, smmu->viommu),
+		.dev_id = s->device,
+		.vsid = s->vsid,
+		.ats = s->can_ats,
+	};
+	bool there = fuzz_world_stream(w, s->vsid);
+	size_t faults = fuzz_world_faults_left(w);
+	uint32_t sid_bits = w->guest.idr[1] & 63;
+	int rc = smmuinv_vsmmu_add_stream(w->vsmmu, &params);
+
+	s->plugged = !rc;
+	if (sid_bits < 32 && s->vsid >> sid_bits)
 		must(rc == -ERANGE);
+	else if (!smmu->there)
+		must(rc == -EXDEV);
 	else if (there)
 		must(rc == -EEXIST);
 	else if (!w->faults)
 		must(!rc);
 	else
-		must(!rc || smmuinv_mock_faults_left(w->mock) < faults ||
+		must(!rc || fuzz_world_faults_left(w) < faults ||
 		     rc == -EEXIST); /* a vDEVICE that would not go */
+	if (rc)
+		return;
+	s->translates = s->ats = false; /* until it is told */
+	found_as_told(w, s);
+	fuzz_world_set(w, which, s->wants_stage1, s->wants_ats);
 }
 
-static void unplug(struct fuzz_world *w, unsigned int s)
+static void unplug(struct fuzz_world *w, struct fuzz_stream *s)
 {
-	int rc = smmuinv_vsmmu_remove_stream(w->vsmmu, w->vsid[s]);
+	int rc = smmuinv_vsmmu_remove_stream(w->vsmmu, s->vsid);
 
 	/* A vDEVICE that would not go keeps its stream. */
 	must(!rc || w->faults);
-	w->plugged[s] = rc && rc != -ENOENT;
+	s->plugged = rc && rc != -ENOENT;
 }
 
 uint32_t fuzz_world_toggle(struct fuzz_world *w, unsigned int stream)
 {
-	unsigned int s = stream % FUZZ_STREAMS;
-	struct smmuinv_streams *streams = smmuinv_vsmmu_streams(w->vsmmu);
+	unsigned int which = stream % FUZZ_STREAMS;
+	struct fuzz_stream *s = &w->stream[which];
 
-	if (w->plugged[s])
+	if (s->plugged)
 		unplug(w, s);
 	else
-		plug(w, s);
-	must((smmuinv_streams_find(streams, w->vsid[s], NULL) == 0) ==
-	     fuzz_world_has(w, w->vsid[s]));
-	oracle_forget_stream(&w->oracle, w->vsid[s]);
-	return w->vsid[s];
+		plug_in(w, which);
+	found_as_told(w, s);
+	forget_stream(w, s->vsid);
+	return s->vsid;
 }
 
 void fuzz_world_replug(struct fuzz_world *w, uint32_t vsid)
@@ -438,17 +625,242 @@ void fuzz_world_replug(struct fuzz_world *w, uint32_t vsid)
 	unsigned int s = 0;
 
 	/* The VMM may have unplugged it by itself since the call failed. */
-	if (!fuzz_world_has(w, vsid))
+	if (!fuzz_world_stream(w, vsid))
 		return;
-	while (!w->plugged[s] || w->vsid[s] != vsid)
+	while (!w->stream[s].plugged || w->stream[s].vsid != vsid)
 		s++;
 	fuzz_world_toggle(w, s);
 	fuzz_world_toggle(w, s);
 }
 
+static bool has_streams(const struct fuzz_world *w, unsigned int smmu)
+{
+	unsigned int s;
+
+	for (s = 0; s < FUZZ_STREAMS; s++) {
+		if (w->stream[s].plugged && w->stream[s].smmu == smmu)
+			return true;
+	}
+	return false;
+}
+
+static void refill(struct fuzz_smmu *smmu)
+{
+	oracle_reset(&smmu->oracle);
+	smmuinv_caches_refill(smmu->caches);
+}
+
+void fuzz_world_toggle_smmu(struct fuzz_world *w, unsigned int smmu)
+{
+	struct fuzz_smmu *s = &w->smmu[smmu % FUZZ_SMMUS];
+	const struct smmuinv_viommu_params params = {
+		.size = sizeof(params),
+		.viommu_id = name_of(smmu % FUZZ_SMMUS, s->viommu),
+		.hw_flags = s->hw_flags,
+		.host = s->host,
+	};
+	int rc;
+
+	if (!s->there) {
+		must(!smmuinv_vsmmu_add_viommu(w->vsmmu, &params));
+		s->there = true;
+		must(smmuinv_vsmmu_add_viommu(w->vsmmu, &params) == -EEXIST);
+		refill(s);
+		return;
+	}
+	rc = smmuinv_vsmmu_remove_viommu(w->vsmmu, params.viommu_id);
+	must(rc == (has_streams(w, smmu % FUZZ_SMMUS) ? -EBUSY : 0));
+	s->there = rc;
+	if (!rc)
+		refill(s);
+}
+
+static unsigned int all_smmus(const struct fuzz_world *w)
+{
+	unsigned int mask = 0;
+	unsigned int i;
+
+	for (i = 0; i < FUZZ_SMMUS; i++)
+		mask |= w->smmu[i].there ? 1u << i : 0;
+	return mask;
+}
+
+enum smmuinv_rule fuzz_world_rule(const struct fuzz_world *w,
+				  const struct smmuinv_command *raw)
+{
+	const struct fuzz_stream *s = fuzz_world_stream(w, fuzz_sid(raw));
+
+	if (!all_smmus(w))
+		return SMMUINV_RULE_NO_VIOMMU;
+	if (!fuzz_names_stream(raw))
+		return SMMUINV_RULE_NONE;
+	if (!s)
+		return SMMUINV_RULE_STREAM_UNKNOWN;
+	if (fuzz_opcode(raw) == SMMUINV_CMD_ATC_INV)
+		return s->ats ? SMMUINV_RULE_NONE : SMMUINV_RULE_ATS_OFF;
+	return s->translates ? SMMUINV_RULE_NONE : SMMUINV_RULE_NOT_TRANSLATING;
+}
+
+unsigned int fuzz_world_concerned(const struct fuzz_world *w,
+				  const struct smmuinv_command *raw)
+{
+	if (fuzz_world_rule(w, raw) != SMMUINV_RULE_NONE)
+		return 0;
+	if (!fuzz_names_stream(raw))
+		return all_smmus(w);
+	return 1u << fuzz_world_stream(w, fuzz_sid(raw))->smmu;
+}
+
+void fuzz_world_rely(struct fuzz_world *w, const struct smmuinv_command *raw,
+		     unsigned int smmus)
+{
+	unsigned int i;
+
+	for (i = 0; i < FUZZ_SMMUS; i++) {
+		if (smmus >> i & 1)
+			oracle_execute(&w->smmu[i].oracle, raw);
+	}
+}
+
+static void rely(struct fuzz_world *w, uint64_t dw0, uint64_t dw1,
+		 unsigned int smmus)
+{
+	const struct smmuinv_command raw = { { htole64(dw0), htole64(dw1) } };
+
+	fuzz_world_rely(w, &raw, smmus);
+}
+
+/* Everything of the streams and SMMUs of these. */
+static void rely_on_everything(struct fuzz_world *w, unsigned int smmus,
+			       const struct fuzz_stream *only)
+{
+	bool ssids = spec_feature_get(&w->guest, SMMUINV_FEATURE_SSIDSIZE);
+	unsigned int i;
+
+	rely(w, SMMUINV_CMD_TLBI_NH_ALL, 0, smmus);
+	for (i = 0; i < FUZZ_STREAMS; i++) {
+		const struct fuzz_stream *s = &w->stream[i];
+		uint64_t sid = (uint64_t)s->vsid << 32;
+		uint64_t ssv_global = 1 << 11 | 1 << 9;
+
+		if (!s->plugged || (only && s != only))
+			continue;
+		if (s->translates)
+			rely(w, sid | SMMUINV_CMD_CFGI_CD_ALL, 0,
+			     1u << s->smmu);
+		if (!s->ats)
+			continue;
+		rely(w, sid | SMMUINV_CMD_ATC_INV, 52, 1u << s->smmu);
+		if (ssids)
+			rely(w, sid | ssv_global | SMMUINV_CMD_ATC_INV, 52,
+			     1u << s->smmu);
+	}
+}
+
+/* What it asks of a host that fails nobody can rely on. */
+static bool was_done(const struct fuzz_world *w, int rc)
+{
+	must(!rc || w->faults);
+	return !rc;
+}
+
+void fuzz_world_invalidate_all(struct fuzz_world *w)
+{
+	if (was_done(w, smmuinv_invalidate_all(w->vsmmu)))
+		rely_on_everything(w, all_smmus(w), NULL);
+}
+
+void fuzz_world_invalidate_stream(struct fuzz_world *w, unsigned int stream)
+{
+	const struct fuzz_stream *s =
+		fuzz_world_stream(w, w->stream[stream % FUZZ_STREAMS].vsid);
+	uint32_t vsid = w->stream[stream % FUZZ_STREAMS].vsid;
+	int rc = smmuinv_invalidate_stream(w->vsmmu, vsid);
+
+	if (!s)
+		must(rc == -ENOENT);
+	else if (was_done(w, rc))
+		rely_on_everything(w, 1u << s->smmu, s);
+}
+
+void fuzz_world_reset(struct fuzz_world *w)
+{
+	unsigned int s;
+
+	if (was_done(w, smmuinv_reset(w->vsmmu)))
+		rely_on_everything(w, all_smmus(w), NULL);
+	fuzz_world_judge(w);
+	for (s = 0; s < FUZZ_STREAMS; s++) {
+		if (!w->stream[s].plugged)
+			continue;
+		w->stream[s].translates = w->stream[s].ats = false;
+		found_as_told(w, &w->stream[s]);
+		forget_stream(w, w->stream[s].vsid);
+	}
+}
+
+bool fuzz_world_repeats(const struct fuzz_world *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < FUZZ_SMMUS; i++) {
+		if (w->smmu[i].there && w->smmu[i].repeat)
+			return true;
+	}
+	return false;
+}
+
+bool fuzz_world_by_pages(const struct fuzz_world *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < FUZZ_SMMUS; i++) {
+		if (w->smmu[i].there && w->smmu[i].by_pages)
+			return true;
+	}
+	return false;
+}
+
 bool fuzz_world_is_exact(const struct fuzz_world *w)
 {
-	return w->as_written && !w->repeat && !w->by_pages;
+	return w->as_written && !fuzz_world_repeats(w) &&
+	       !fuzz_world_by_pages(w);
+}
+
+uint64_t fuzz_world_calls(const struct fuzz_world *w)
+{
+	return smmuinv_mock_calls(w->smmu[0].mock) +
+	       smmuinv_mock_calls(w->smmu[1].mock);
+}
+
+size_t fuzz_world_faults_left(const struct fuzz_world *w)
+{
+	return smmuinv_mock_faults_left(w->smmu[0].mock) +
+	       smmuinv_mock_faults_left(w->smmu[1].mock);
+}
+
+void fuzz_world_record(struct fuzz_world *w, bool clear)
+{
+	unsigned int i;
+
+	for (i = 0; i < FUZZ_SMMUS; i++) {
+		if (clear)
+			smmuinv_mock_forget(w->smmu[i].mock);
+		w->smmu[i].recorded =
+			smmuinv_mock_executed(w->smmu[i].mock, NULL);
+	}
+}
+
+size_t fuzz_world_executed(const struct fuzz_world *w, unsigned int smmu,
+			   bool all, const struct smmuinv_command **commands)
+{
+	const struct fuzz_smmu *s = &w->smmu[smmu];
+	size_t first = all ? 0 : s->recorded;
+	size_t n = smmuinv_mock_executed(s->mock, commands);
+
+	if (n)
+		*commands += first;
+	return n - first;
 }
 
 /*
@@ -457,7 +869,8 @@ bool fuzz_world_is_exact(const struct fuzz_world *w)
  */
 uint64_t fuzz_calls_max(uint64_t commands)
 {
-	return 4 * (commands + 3) + 4 * (UINT64_C(1) << FUZZ_FAULTS);
+	return FUZZ_SMMUS *
+	       (4 * (commands + 3) + 4 * (UINT64_C(1) << FUZZ_FAULTS));
 }
 
 void fuzz_judge(const struct oracle *oracle,
@@ -481,13 +894,49 @@ void fuzz_judge(const struct oracle *oracle,
 
 void fuzz_world_judge(const struct fuzz_world *w)
 {
-	fuzz_judge(&w->oracle, w->caches);
-	/* Whatever the guest wrote, no host queue has stopped. */
-	must(!smmuinv_mock_wedged(w->mock));
+	unsigned int i;
+
+	for (i = 0; i < FUZZ_SMMUS; i++) {
+		fuzz_judge(&w->smmu[i].oracle, w->smmu[i].caches);
+		/* Whatever the guest wrote, no host queue has stopped. */
+		must(!smmuinv_mock_wedged(w->smmu[i].mock));
+	}
 }
 
 void fuzz_world_refill(struct fuzz_world *w)
 {
-	oracle_reset(&w->oracle);
-	smmuinv_caches_refill(w->caches);
+	unsigned int i;
+
+	for (i = 0; i < FUZZ_SMMUS; i++)
+		refill(&w->smmu[i]);
+}
+
+static uint64_t sum(const uint64_t *numbers, size_t n)
+{
+	uint64_t all = 0;
+
+	while (n--)
+		all += numbers[n];
+	return all;
+}
+
+void fuzz_world_counted(const struct fuzz_world *w, bool all_read)
+{
+	struct smmuinv_counters now = { .size = sizeof(now) };
+	const struct smmuinv_counters *e = &w->expected;
+
+	must(!smmuinv_vsmmu_counters(w->vsmmu, &now));
+	must(now.forwarded == e->forwarded && now.dropped == e->dropped);
+	must(now.vmm == e->vmm && now.illegal == e->illegal);
+	must(now.ioctls == e->ioctls && now.host_commands == e->host_commands);
+	must(!w->foreseen || now.read <= e->read);
+	must(!w->foreseen || !all_read || now.read == e->read);
+	must(now.read >= now.forwarded + now.dropped + now.vmm + now.illegal);
+	/* What one SMMU merged may wait for what another has failed at. */
+	must(w->faults || now.merged <= now.forwarded * FUZZ_SMMUS);
+	must(now.retries <= now.ioctls && now.repeats <= now.host_commands);
+	must(w->faults || !now.retries);
+	must(sum(now.by_opcode, SMMUINV_COUNTED_OPCODES) == now.read);
+	must(sum(now.by_rule, SMMUINV_COUNTED_RULES) ==
+	     now.dropped + now.illegal);
 }

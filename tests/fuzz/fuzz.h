@@ -48,6 +48,7 @@ bool fuzz_names_stream(const struct smmuinv_command *command);
 
 #define FUZZ_STREAMS 3
 #define FUZZ_FAULTS  6
+#define FUZZ_SMMUS   2
 
 /* A fault of the mock's, in eight bytes. */
 struct fuzz_fault {
@@ -57,7 +58,8 @@ struct fuzz_fault {
 	uint8_t executed;
 	uint8_t count;
 	uint8_t vanish; /* bit 0, and which stream above it */
-	uint8_t spare[2];
+	uint8_t smmu;
+	uint8_t spare;
 };
 
 /* Which SMMUs there are, which kernel, and what goes wrong. */
@@ -70,12 +72,21 @@ struct fuzz_world_head {
 	uint8_t plugged;   /* a bit for each stream that is there at first */
 	uint8_t notes;     /* ORACLE_*: what the VMM tells of granules */
 	uint8_t pages_max; /* 0 for the default */
+	uint8_t smmus;     /* FUZZ_*SMMU_*, and which stream is behind which */
+	uint8_t states; /* a bit for each stream that translates, and that has
+			   ATS in bits 5:3; that can have it, in 7:6 */
 	struct fuzz_fault faults[FUZZ_FAULTS];
 };
 
 #define FUZZ_STRICT    (1u << 0)
 #define FUZZ_HOST_ATS  (1u << 1)
 #define FUZZ_HW_REPEAT (1u << 2)
+
+/* Bits 2:0: the streams behind the second SMMU. */
+#define FUZZ_SMMU_1_THERE  (1u << 3)
+#define FUZZ_SMMU_1_REPEAT (1u << 4)
+#define FUZZ_SMMU_1_RIL    (1u << 5) /* unlike the first: it has, or has not */
+#define FUZZ_NO_SMMU_0     (1u << 6)
 
 /*
  * The registers of a head made into SMMUs that fit each other: whatever the
@@ -111,24 +122,46 @@ void fuzz_tell_all(const struct oracle *o,
 void fuzz_judge(const struct oracle *oracle,
 		const struct smmuinv_caches *caches);
 
-/* A virtual SMMU over the mock, and the oracle that judges it. */
-struct fuzz_world {
+/* A physical SMMU, what it has cached, and the oracle that judges that. */
+struct fuzz_smmu {
 	struct smmuinv_features host;
-	struct smmuinv_features guest;
-	struct smmuinv_features carried;
-	uint32_t check_flags;
+	uint32_t hw_flags;
+	bool there; /* behind the virtual one */
 	bool repeat;
-	bool as_written;
 	bool by_pages; /* the guest's ranges are none of the host's */
 	struct smmuinv_caches *caches;
 	struct smmuinv_mock *mock;
-	struct smmuinv_backend *backend;
-	struct smmuinv_vsmmu *vsmmu;
+	struct smmuinv_backend *behind; /* the mock's */
+	uint32_t viommu;                /* the mock's name for it */
 	struct oracle oracle;
-	uint32_t device[FUZZ_STREAMS];
-	uint32_t vsid[FUZZ_STREAMS];
-	bool plugged[FUZZ_STREAMS];
+	size_t recorded; /* of the mock's record, before the call */
+};
+
+struct fuzz_stream {
+	uint32_t device;
+	uint32_t vsid;
+	unsigned int smmu; /* that it is behind */
+	bool can_ats;
+	bool wants_stage1; /* the guest's STE says so, when it is plugged in */
+	bool wants_ats;
+	bool plugged;
+	bool translates;
+	bool ats;
+};
+
+/* A virtual SMMU over two mocks. */
+struct fuzz_world {
+	struct smmuinv_features guest;
+	struct smmuinv_features carried;
+	uint32_t check_flags;
+	bool as_written;
+	struct fuzz_smmu smmu[FUZZ_SMMUS];
+	struct fuzz_stream stream[FUZZ_STREAMS];
+	struct smmuinv_backend *backend; /* to both of them */
+	struct smmuinv_vsmmu *vsmmu;
 	size_t faults; /* how many were injected */
+	bool foreseen; /* the counters were never lost sight of */
+	struct smmuinv_counters expected; /* as the answers add up */
 };
 
 /* The world of @head, with caches that @commands may hit or just miss. */
@@ -139,14 +172,52 @@ void fuzz_world_close(struct fuzz_world *w);
 /* Add the stream if it is not there, else remove it; returns its vSID. */
 uint32_t fuzz_world_toggle(struct fuzz_world *w, unsigned int stream);
 
+/* The guest's STE says something else; returns whose. */
+uint32_t fuzz_world_set(struct fuzz_world *w, unsigned int stream,
+			bool translates, bool ats);
+
+/* Add the SMMU if it is not there, else remove it. */
+void fuzz_world_toggle_smmu(struct fuzz_world *w, unsigned int smmu);
+
 /* As a VMM after -ENODEV: the stream at fault, and only it, out and in again.
  */
 void fuzz_world_replug(struct fuzz_world *w, uint32_t vsid);
 
-bool fuzz_world_has(const struct fuzz_world *w, uint32_t vsid);
+/* The stream of that vSID, or NULL. */
+const struct fuzz_stream *fuzz_world_stream(const struct fuzz_world *w,
+					    uint32_t vsid);
 
-/* Does the host get exactly the forwarded commands, in their order? */
+/* Why no SMMU has to do anything for it now, or SMMUINV_RULE_NONE. */
+enum smmuinv_rule fuzz_world_rule(const struct fuzz_world *w,
+				  const struct smmuinv_command *raw);
+
+/* Those that have, a bit for each. */
+unsigned int fuzz_world_concerned(const struct fuzz_world *w,
+				  const struct smmuinv_command *raw);
+
+/* The guest relies on what those of @smmus have executed for it. */
+void fuzz_world_rely(struct fuzz_world *w, const struct smmuinv_command *raw,
+		     unsigned int smmus);
+
+/* What the VMM can ask for by itself. */
+void fuzz_world_invalidate_all(struct fuzz_world *w);
+void fuzz_world_invalidate_stream(struct fuzz_world *w, unsigned int stream);
+void fuzz_world_reset(struct fuzz_world *w);
+
+/* Does every SMMU get exactly the forwarded commands, in their order? */
 bool fuzz_world_is_exact(const struct fuzz_world *w);
+bool fuzz_world_repeats(const struct fuzz_world *w);
+bool fuzz_world_by_pages(const struct fuzz_world *w);
+
+/* How many calls there were, and faults that have not happened yet. */
+uint64_t fuzz_world_calls(const struct fuzz_world *w);
+size_t fuzz_world_faults_left(const struct fuzz_world *w);
+
+/* What an SMMU has executed since fuzz_world_record(), or since it was cleared.
+ */
+void fuzz_world_record(struct fuzz_world *w, bool clear);
+size_t fuzz_world_executed(const struct fuzz_world *w, unsigned int smmu,
+			   bool all, const struct smmuinv_command **commands);
 
 /* How many calls may there be for so many commands at the worst? */
 uint64_t fuzz_calls_max(uint64_t commands);
@@ -156,5 +227,11 @@ void fuzz_world_judge(const struct fuzz_world *w);
 
 /* Everything is cached again, and nothing asked for. */
 void fuzz_world_refill(struct fuzz_world *w);
+
+/*
+ * The counters are what the answers to all calls add up to; that of commands
+ * read too if none is left for the next call to count.
+ */
+void fuzz_world_counted(const struct fuzz_world *w, bool all_read);
 
 #endif /* SMMUINV_TESTS_FUZZ_H */

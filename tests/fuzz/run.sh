@@ -16,9 +16,11 @@ AddressSanitizer and UBSan in build/fuzz, makes their seeds from the streams in
 tests/corpus, and runs each target for N seconds (default 60):
 
   command  one command, any two SMMUs
-  queue    a whole queue: registers, memory that changes, callbacks, host faults
-  batch    added and submitted commands, host faults
+  queue    a whole queue: registers, memory that changes, callbacks, states of
+           streams, two SMMUs that come and go and fail
+  batch    added and submitted commands, likewise
   plan     one window of commands: what the host is asked for instead
+  state    a saved state from strangers' hands: checked, restored, saved again
 
 The same seed (default 1; 0 for another each time) tries the same inputs in a
 fresh build folder, so that a failure can be had again. What a run finds out is
@@ -35,7 +37,7 @@ packages=(
 	clang libclang-rt-dev libc6-dev binutils meson ninja-build pkg-config
 	libcmocka-dev python3
 )
-all_targets=(command queue batch plan)
+all_targets=(command queue batch plan state)
 build=$root/build/fuzz
 seconds=60
 seed=1

@@ -22,13 +22,18 @@ RAW_GUEST = 1 << 7      # fuzz-command.c
 BY_POINTER = 1 << 2     # QUEUE_BY_POINTER
 NOT_SEEN = 1 << 3       # QUEUE_NOT_SEEN
 ALL_STREAMS = 7
+# struct fuzz_world_head.smmus: one; a second with some of the streams, without,
+# with the erratum, with ranges unlike the first; and none at all.
+SMMUS = [0, 0x0a, 0x08, 0x1a, 0x2d, 0x0f, 0x4f, 0x40]
+# And .states: all that there is; no ATS; one that does not translate.
+STATES = [0xff, 0xff, 0xc7, 0xfd, 0xbf]
 RIL = 1 << 10           # of IDR3
 
 # What is known of granules: nothing; 4K, 16K, 64K in both halves; others and
 # unknown ones for odd ASIDs; two for even ones (oracle.h).
 NOTES = [0, 5, 5, 10, 15, 9, 0x15, 0x25, 0x45, 0x06]
 
-# call, pass, error, executed, count, vanish, spare: struct fuzz_fault. The
+# call, pass, error, executed, count, vanish, smmu: struct fuzz_fault. The
 # errors are indices of fuzz_errors[].
 EIO, ETIMEDOUT, ENOMEM, EINTR = 1, 2, 3, 4
 TROUBLES = [
@@ -88,12 +93,15 @@ def world(host, guest, number):
     idr, flags = smmus(host, guest, number // 4)
     faults = b""
     for fault in TROUBLES[number % len(TROUBLES)]:
-        faults += bytes(fault) + bytes(2)
-    policy = number % 3 | (number // 3 % 2) << 2 | (number % 4 == 1) << 4
+        faults += bytes(fault) + bytes([number // 3 % 2, 0])
+    policy = (number % 3 | (number // 3 % 2) << 2 | (number % 4 == 1) << 4
+              | (number % 5 == 1) << 5)
     pages_max = number * 7 % 90
     head = idr + bytes([flags, policy, 8, 16, 24, ALL_STREAMS,
-                        NOTES[number % len(NOTES)], pages_max])
-    return (head + faults).ljust(104, b"\0")
+                        NOTES[number % len(NOTES)], pages_max,
+                        SMMUS[number * 3 // 2 % len(SMMUS)],
+                        STATES[number // 2 % len(STATES)]])
+    return (head + faults).ljust(106, b"\0")
 
 
 def command_input(host, guest, number, commands):
@@ -127,11 +135,39 @@ def plan_input(host, guest, number, commands):
     return (idr + head).ljust(64, b"\0") + commands
 
 
+def checksum(data):
+    """FNV-1a of 64 bits."""
+    value = 0xcbf29ce484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001b3 & 0xffffffffffffffff
+    return value
+
+
+def state_input(host, guest, number, commands):
+    """A state with streams that the commands name, as smmuinv_state_save() makes
+    it; some need the target to fit the numbers or the checksum.
+    """
+    words = struct.unpack(f"<{len(commands) // 4}I", commands)
+    vsids = sorted(set(words[1::4]))[:number % 7]
+    asids = sorted({word >> 16 for word in words})[:number % 5]
+    tail = registers(guest)
+    tail += struct.pack("<4I", number % 2, len(vsids), len(asids), 0)
+    for index, vsid in enumerate(vsids):
+        tail += struct.pack("<2I", vsid, (0, 1, 3)[(number + index) % 3])
+    for asid in asids:
+        tail += struct.pack("<I", asid << 16 | 1 + number * 37 % 255)
+    idr, flags = smmus(host, guest, number)
+    flags = flags & HOST_ATS | (number % 8) << 4
+    head = (idr[:24] + bytes([flags])).ljust(32, b"\0")
+    return head + b"SMMV" + struct.pack("<IQ", 1, checksum(tail)) + tail
+
+
 TARGETS = {
     "command": command_input,
     "queue": queue_input,
     "batch": batch_input,
     "plan": plan_input,
+    "state": state_input,
 }
 
 

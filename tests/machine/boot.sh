@@ -11,7 +11,7 @@ usage() {
 usage: boot.sh --kernel DIR --qemu DIR --init PROGRAM [options]
 
 Boots PROGRAM, a static arm64 executable, as /init of a machine with a nested
-SMMUv3 and one or more "edu" devices, and prints the machine's console.
+SMMUv3 and two "edu" devices, and prints the machine's console.
 
   --kernel DIR        what kernel.sh printed
   --qemu DIR          what qemu.sh printed
@@ -22,6 +22,8 @@ SMMUv3 and one or more "edu" devices, and prints the machine's console.
   --append TEXT       more for the kernel's command line; may be repeated
   --qemu-arg ARGUMENT one more argument for QEMU; may be repeated
   --machine NAME      QEMU's machine type (default virt)
+  --two-smmus         the second device is behind an SMMU of its own; QEMU 10.1
+                      or newer
   --log FILE          keeps the console
   --allow-warnings    a WARN of the kernel is no failure
   --raw-acpi          leaves the machine's IORT as it is: no vIOMMU
@@ -34,7 +36,7 @@ END
 }
 
 kernel='' qemu='' init='' trace='' log='' machine=virt
-timeout=120 raw_acpi=no allow_warnings=no
+timeout=120 raw_acpi=no allow_warnings=no two_smmus=no
 append='' files=() qemu_arguments=()
 
 while [ $# -gt 0 ]; do
@@ -44,6 +46,7 @@ while [ $# -gt 0 ]; do
 		exit 0
 		;;
 	--raw-acpi) raw_acpi=yes ;;
+	--two-smmus) two_smmus=yes ;;
 	--allow-warnings) allow_warnings=yes ;;
 	--*)
 		[ $# -ge 2 ] || die "$1 wants a value"
@@ -79,10 +82,20 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 
-machine_line=(-machine "$machine,iommu=smmuv3,gic-version=3"
-	-global arm-smmuv3.stage=nested
+machine_line=(-global arm-smmuv3.stage=nested
 	-cpu max -smp 1 -m 1G -nodefaults
 	-device 'edu,dma_mask=0xffffffffffff')
+if [ "$two_smmus" = yes ]; then
+	machine_line+=(-machine "$machine,gic-version=3"
+		-device 'arm-smmuv3,primary-bus=pcie.0'
+		-device 'pxb-pcie,id=pcie.1,bus=pcie.0,bus_nr=64'
+		-device 'arm-smmuv3,primary-bus=pcie.1'
+		-device 'pcie-root-port,id=port.1,bus=pcie.1,chassis=1'
+		-device 'edu,bus=port.1,dma_mask=0xffffffffffff')
+else
+	machine_line+=(-machine "$machine,iommu=smmuv3,gic-version=3"
+		-device 'edu,dma_mask=0xffffffffffff')
+fi
 
 # tree_add TREE NAME PATH: a copy of PATH as /NAME of the initramfs.
 tree_add() {

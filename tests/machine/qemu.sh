@@ -8,12 +8,16 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
 	cat <<'END'
-usage: qemu.sh CACHE_DIR
+usage: qemu.sh CACHE_DIR [--two-smmus]
 
 Finds an emulator whose SMMUv3 does nested translation: the system's own, or
 one from Debian's backports, unpacked in CACHE_DIR without installing it. The
 last line on stdout is a folder with `qemu-system-aarch64` (a program or a
 script that starts it), `QEMU_EFI.fd` (the firmware) and `version`.
+
+  --two-smmus    one that can put several SMMUs into a machine (10.1 or newer);
+                 if the system's cannot, the newest one that Debian has, with a
+                 C library of its own
 
 environment:
   QEMU=PROGRAM   use this emulator
@@ -35,6 +39,14 @@ qemu_nests() {
 		-serial none -monitor stdio -cpu max -m 64M \
 		-machine virt,iommu=smmuv3,gic-version=3 \
 		-global arm-smmuv3.stage=nested >/dev/null 2>&1
+}
+
+# qemu_has_two PROGRAM: can a machine have an SMMU for each PCI bus?
+qemu_has_two() {
+	printf 'quit\n' | timeout 60 "$1" -S -nodefaults -display none \
+		-serial none -monitor stdio -cpu max -m 64M \
+		-machine virt,gic-version=3 -global arm-smmuv3.stage=nested \
+		-device arm-smmuv3,primary-bus=pcie.0 >/dev/null 2>&1
 }
 
 # Is the one of the system's own suite new enough?
@@ -91,6 +103,43 @@ END
 	chmod +x "$1"
 }
 
+# Where Debian keeps its newest emulators, for whatever system.
+newest_suites=(trixie trixie-backports)
+
+# newest_unpack DIR: the files of the newest emulator and of all that it needs.
+newest_unpack() {
+	local apt=$cache/apt-qemu-newest root=$1/root
+	local -a list
+	archive_setup "$apt" "${newest_suites[@]}" ||
+		skip "no network, and no emulator for two SMMUs is cached"
+	mapfile -t list < <(archive_apt "$apt" apt-get install --simulate \
+		--no-install-recommends -t "${newest_suites[-1]}" \
+		qemu-system-arm qemu-efi-aarch64 2>"$cache/qemu.log" \
+		</dev/null | sed -n 's/^Inst \([^ ]*\) .*(\([^ ]*\) .*/\1=\2/p')
+	[ "${#list[@]}" -gt 0 ] || {
+		tail -n 20 "$cache/qemu.log" >&2
+		skip "no emulator in ${newest_suites[*]}"
+	}
+	say "fetching ${#list[@]} packages, for an emulator of two SMMUs"
+	archive_unpack "$apt" "$root" "${list[@]}" ||
+		skip "the emulator's packages cannot be fetched"
+	rm -rf "$root"/usr/share/{AAVMF,doc,man,locale} "$root"/usr/lib/*/gconv
+}
+
+# wrapper_newest FILE: as wrapper_write; the C library is the folder's, too.
+wrapper_newest() {
+	cat >"$1" <<'END'
+#!/bin/sh
+root=$(dirname "$(readlink -f "$0")")/root
+for loader in "$root"/usr/lib/*-linux-gnu/ld-linux-*.so.*; do
+	exec "$loader" --library-path "${loader%/*}" \
+		"$root/usr/bin/qemu-system-aarch64" \
+		-L "$root/usr/share/qemu" "$@"
+done
+END
+	chmod +x "$1"
+}
+
 # The emulator's version, and what the firmware's content is.
 version_write() {
 	"$1/qemu-system-aarch64" --version | sed -n 1p
@@ -100,9 +149,9 @@ version_write() {
 # keep DIR: puts a complete folder in place.
 keep() {
 	version_write "$1" >"$1/version"
-	rm -rf "$cache/qemu"
-	mv "$1" "$cache/qemu"
-	say "$(sed -n 1p "$cache/qemu/version")"
+	rm -rf "$result"
+	mv "$1" "$result"
+	say "$(sed -n 1p "$result/version")"
 }
 
 from_system() {
@@ -130,19 +179,36 @@ from_backports() {
 	keep "$dir"
 }
 
+from_newest() {
+	local dir=$cache/.qemu.new
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	newest_unpack "$dir"
+	wrapper_newest "$dir/qemu-system-aarch64"
+	ln -s "root/$firmware" "$dir/QEMU_EFI.fd"
+	qemu_has_two "$dir/qemu-system-aarch64" ||
+		skip "the newest emulator does not start here, or has one SMMU"
+	keep "$dir"
+}
+
 # A cached folder is good when it still starts, and is the one asked for.
 cached() {
-	local dir=$cache/qemu
+	local dir=$result
 	[ -e "$dir/version" ] && [ -r "$dir/QEMU_EFI.fd" ] || return 1
 	[ -z "${QEMU:-}" ] || [ "$(readlink "$dir/qemu-system-aarch64")" = \
 		"$(command -v "$QEMU")" ] || return 1
-	qemu_nests "$dir/qemu-system-aarch64" || return 1
+	"$good" "$dir/qemu-system-aarch64" || return 1
 	# The system's own may have been upgraded.
 	version_write "$dir" >"$dir/version.now"
 	mv "$dir/version.now" "$dir/version"
 }
 
 cache_open "$@"
+case "${2:-}" in
+'') result=$cache/qemu good=qemu_nests ;;
+--two-smmus) result=$cache/qemu-two-smmus good=qemu_has_two ;;
+*) die "unknown option $2 (see --help)" ;;
+esac
 exec 9>"$cache/.qemu.lock"
 flock 9
 trap 'rm -rf "$cache/.qemu.new"' EXIT
@@ -150,6 +216,15 @@ trap 'exit 1' INT TERM HUP
 
 if cached; then
 	:
+elif [ "$good" = qemu_has_two ]; then
+	if [ -n "${QEMU:-}" ]; then
+		qemu_has_two "$QEMU" || skip "$QEMU has no place for two SMMUs"
+		from_system "$QEMU"
+	elif qemu_has_two qemu-system-aarch64; then
+		from_system qemu-system-aarch64
+	else
+		from_newest
+	fi
 elif [ -n "${QEMU:-}" ]; then
 	qemu_nests "$QEMU" || die "$QEMU has no SMMUv3 with nested translation"
 	from_system "$QEMU"
@@ -164,4 +239,4 @@ elif suite_has_it; then
 else
 	from_backports
 fi
-printf '%s\n' "$cache/qemu"
+printf '%s\n' "$result"

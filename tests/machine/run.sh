@@ -203,18 +203,45 @@ boot_bench() {
 	cp "$records/trace-bench" "$2.trace"
 }
 
+# boot_two_smmus CMOCKA: two devices behind two SMMUs, if there is an emulator for
+# that; sets "two", which says how it went.
+boot_two_smmus() {
+	local status=0 qemu console=$records/console-two-smmus
+	local trace=$records/trace-two-smmus
+	rm -f "$console"
+	qemu=$("$here/qemu.sh" "$cache" --two-smmus | tail -n 1) || status=$?
+	case "$status" in
+	0) ;;
+	"$EXIT_SKIP")
+		two="not tested"
+		return 0
+		;;
+	*) exit "$status" ;;
+	esac
+	boot "$1" console-two-smmus --two-smmus --trace "$trace" \
+		--append SMMUINV_TESTS=two-smmus --timeout 120
+	two=$("$here/compare-trace.py" "$console" "$trace") ||
+		die "with two SMMUs, QEMU's trace is not what the library sent;" \
+			"records: $records"
+	two="$(expected '^\[       OK \]' tests -two-smmus) tests passed, $two;"
+	two+=" $(sed -n 1p "$qemu/version")"
+}
+
 # total WORD: the sum of the consoles' "CASES WORD N".
 total() {
 	awk -v word="$1" '$1 == "CASES" && $2 == word { n += $3 }
 		END { print n + 0 }' "$records"/console{,-differential}
 }
 
-# expected PATTERN WHAT: how many there are; a run without any of these has proved
-# nothing. The unit tests' own lines do not count.
+# expected PATTERN WHAT [SUFFIX...]: how many there are in these consoles; a run
+# without any has proved nothing. The unit tests' own lines do not count.
 expected() {
-	sed -s '/^UNITS begin$/,${/^UNIT /!d}' \
-		"$records"/console{,-differential} | grep -cE "$1" ||
-		failed "$records/console" "no $2 in the machine's console"
+	local pattern=$1 what=$2
+	shift 2
+	[ $# -gt 0 ] || set -- '' -differential
+	sed -s '/^UNITS begin$/,${/^UNIT /!d}' "${@/#/$records/console}" |
+		grep -cE "$pattern" ||
+		failed "$records/console$1" "no $what in the machine's console"
 }
 
 # summary_differential: kernel and mock. No difference is let pass by the tests;
@@ -250,8 +277,12 @@ summary() {
 	say "$tests tests passed, and $units unit test programs on arm64"
 	say "$(total raw) raw and $(total canonical) canonical commands were" \
 		"answered by the kernel as predicted"
-	say "$(total corpus) commands of ${#streams[@]} guests replayed"
+	say "$(total corpus) commands of ${#streams[@]} guests replayed;" \
+		"$(total stes) random STEs taken by the kernel;" \
+		"$(total lives) lives; unplugged under load" \
+		"$(total unplugged) times"
 	say "$compared; $spoiled"
+	say "two SMMUs: $two"
 	summary_differential
 	say "passed in $SECONDS s; records: $records"
 }
@@ -291,6 +322,7 @@ cmocka=$("$here/cmocka.sh" "$cache" 8>&- | tail -n 1) || exit $?
 records=$cache/records-$(cat "$kernel/version")
 mkdir -p "$records"
 build=
+two=
 
 say "Linux $(cat "$kernel/version"): its header, the build for arm64, the boot"
 uapi_check "$kernel/headers/include"
@@ -304,6 +336,7 @@ cross_build "$kernel/headers/include" "$cmocka" 8>&-
 boot "$cmocka" console --trace "$records/trace" \
 	--append "SMMUINV_TEST_SCALE=$unit_scale" --timeout 600 8>&-
 boot_differential "$cmocka" 8>&-
+boot_two_smmus "$cmocka" 8>&-
 compared=$("$here/compare-trace.py" "$records/console" "$records/trace") ||
 	die "QEMU's trace is not what the library sent; records: $records"
 spoiled=$("$here/compare-trace.py" --self-test "$records/console" \

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -55,11 +56,26 @@ static void console_open(void)
 		close(fd);
 }
 
+/*
+ * The kernel writes to the console at once, in the middle of what the tests
+ * have written. So only what boot.sh must see comes from here on: warnings and
+ * worse.
+ */
+static void console_quieten(void)
+{
+	const int set_console_level = 8;
+	const int above_warnings = 5;
+
+	if (klogctl(set_console_level, NULL, above_warnings))
+		machine_fail("the console's level", errno);
+}
+
 void machine_boot_init(void)
 {
 	if (is_init()) {
 		mount_all();
 		console_open();
+		console_quieten();
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 }

@@ -9,8 +9,9 @@
 
 /*
  * Mounts proc, sysfs, devtmpfs and a tmpfs on /tmp, and makes stdout the
- * console, flushed at each line. Does nothing but the last outside process 1,
- * so that a program can be tried elsewhere.
+ * console, flushed at each line; of the kernel's messages only warnings still
+ * get there. Does nothing but the flushing outside process 1, so that a program
+ * can be tried elsewhere.
  */
 void machine_boot_init(void);
 

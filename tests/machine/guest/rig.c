@@ -75,6 +75,20 @@ static void see_cfgi_cd(void *opaque, uint32_t sid, uint32_t ssid, bool all)
 		rig_note_cd(rig);
 }
 
+int rig_plug(const struct rig *rig, struct smmuinv_vsmmu *vsmmu, uint32_t vsid)
+{
+	const struct smmuinv_stream_params params = {
+		.size = sizeof(params),
+		.dev_id = rig->nested.device.id,
+		.vsid = vsid,
+	};
+	int error = smmuinv_vsmmu_add_stream(vsmmu, &params);
+
+	return error ? error :
+		       smmuinv_streams_set(smmuinv_vsmmu_streams(vsmmu), vsid,
+					   true, false);
+}
+
 static void make_vsmmu(struct rig *rig,
 		       const struct smmuinv_vsmmu_params *params)
 {
@@ -91,9 +105,7 @@ static void make_vsmmu(struct rig *rig,
 
 	rig->guest = params->guest;
 	assert_int_equal(smmuinv_vsmmu_new(params, &rig->vsmmu), 0);
-	assert_int_equal(smmuinv_vsmmu_add_stream(
-				 rig->vsmmu, rig->nested.device.id, RIG_VSID),
-			 0);
+	assert_int_equal(rig_plug(rig, rig->vsmmu, RIG_VSID), 0);
 	assert_int_equal(
 		smmuinv_batch_new(rig->vsmmu, BATCH_CAPACITY, &rig->batch), 0);
 	assert_int_equal(smmuinv_queue_new(rig->vsmmu, &queue, &rig->queue), 0);

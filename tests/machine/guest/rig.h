@@ -57,6 +57,12 @@ struct rig {
 /* The device of the machine; main() sets it. */
 extern struct pci_device rig_device;
 
+/*
+ * smmuinv_vsmmu_add_stream() of the rig's device; the stream translates then.
+ * It can do no ATS.
+ */
+int rig_plug(const struct rig *rig, struct smmuinv_vsmmu *vsmmu, uint32_t vsid);
+
 /* What a rig's guest is shown, for tests that make an SMMU by themselves. */
 struct smmuinv_vsmmu_params rig_vsmmu_params(const struct rig *rig,
 					     enum smmuinv_choice ril);

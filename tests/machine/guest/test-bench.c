@@ -37,9 +37,7 @@ static void measure_stream(struct rig *rig, const char *name)
 								 SMMUINV_OFF);
 	params.backend = meter.backend;
 	assert_int_equal(player_open(&player, &stream, &params, 0), 0);
-	assert_int_equal(smmuinv_vsmmu_add_stream(
-				 player.vsmmu, rig->nested.device.id, RIG_VSID),
-			 0);
+	assert_int_equal(rig_plug(rig, player.vsmmu, RIG_VSID), 0);
 	for (enum way way = 0; way < WAYS; way++) {
 		struct figures figures;
 
@@ -72,9 +70,7 @@ static void streams_three_ways(void **state)
 	assert_int_equal(smmuinv_vsmmu_remove_stream(rig->vsmmu, RIG_VSID), 0);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		measure_stream(rig, names[i]);
-	assert_int_equal(smmuinv_vsmmu_add_stream(
-				 rig->vsmmu, rig->nested.device.id, RIG_VSID),
-			 0);
+	assert_int_equal(rig_plug(rig, rig->vsmmu, RIG_VSID), 0);
 }
 
 /* The shortest of some times that the kernel takes for these. */

@@ -3,7 +3,6 @@
  * From the device's file to a virtual SMMU with a stream, and back, through the
  * library over the real /dev/iommu.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,36 +11,16 @@
 #include <unistd.h>
 
 #include "child.h"
-#include "rig.h"
 #include "cmocka-all.h"
+#include "leaks.h"
+#include "../../plug.h"
+#include "rig.h"
 #include "tests.h"
 
 #define EXAMPLE_SECONDS 20
 
 /* No object has this id. */
 #define NO_SUCH_ID 0x7fff0000u
-
-static int open_files(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	int count = 0;
-
-	assert_non_null(folder);
-	while (readdir(folder))
-		count++;
-	closedir(folder);
-	return count;
-}
-
-/* The kernel gives out the lowest id that is free: a leak raises it. */
-static uint32_t lowest_free_id(const struct nested *nested)
-{
-	uint32_t id;
-
-	assert_int_equal(iommufd_ioas_alloc(nested->iommufd, &id), 0);
-	assert_int_equal(iommufd_destroy(nested->iommufd, id), 0);
-	return id;
-}
 
 static void print_registers(const char *whose, const uint32_t idr[6])
 {
@@ -166,28 +145,21 @@ static void same_vsid_twice_is_refused(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_int_equal(smmuinv_vsmmu_add_stream(
-				 rig->vsmmu, rig->nested.device.id, RIG_VSID),
-			 -EEXIST);
+	assert_int_equal(rig_plug(rig, rig->vsmmu, RIG_VSID), -EEXIST);
 }
 
 static void same_device_twice_is_refused(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_int_equal(smmuinv_vsmmu_add_stream(rig->vsmmu,
-						  rig->nested.device.id,
-						  RIG_VSID + 1),
-			 -EBUSY);
+	assert_int_equal(rig_plug(rig, rig->vsmmu, RIG_VSID + 1), -EBUSY);
 }
 
 static void vsid_beyond_the_guests_sidsize_is_refused(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_int_equal(smmuinv_vsmmu_add_stream(
-				 rig->vsmmu, rig->nested.device.id, 1u << 16),
-			 -ERANGE);
+	assert_int_equal(rig_plug(rig, rig->vsmmu, 1u << 16), -ERANGE);
 }
 
 /* The kernel's own answers, through a table that does not know the device. */
@@ -199,12 +171,9 @@ static void kernel_refuses_what_does_not_exist_or_is_taken(void **state)
 	uint32_t viommu = rig->nested.viommu;
 
 	assert_int_equal(smmuinv_streams_new(rig->nested.backend, &streams), 0);
-	assert_int_equal(smmuinv_streams_add(streams, viommu, NO_SUCH_ID, 1),
-			 -ENOENT);
-	assert_int_equal(smmuinv_streams_add(streams, NO_SUCH_ID, device, 1),
-			 -ENOENT);
-	assert_int_equal(smmuinv_streams_add(streams, viommu, device, 1),
-			 -EEXIST);
+	assert_int_equal(add_to_table(streams, viommu, NO_SUCH_ID, 1), -ENOENT);
+	assert_int_equal(add_to_table(streams, NO_SUCH_ID, device, 1), -ENOENT);
+	assert_int_equal(add_to_table(streams, viommu, device, 1), -EEXIST);
 	assert_int_equal(smmuinv_streams_count(streams), 0);
 	smmuinv_streams_free(streams);
 }
@@ -214,7 +183,7 @@ static void stream_comes_and_goes_without_a_leak(void **state)
 	struct rig *rig = *state;
 	struct smmuinv_streams *streams = smmuinv_vsmmu_streams(rig->vsmmu);
 	struct smmuinv_stream_info info = { .size = sizeof(info) };
-	uint32_t free_id = lowest_free_id(&rig->nested);
+	uint32_t free_id = lowest_free_id(rig->nested.iommufd);
 	uint32_t vdevice;
 
 	assert_int_equal(smmuinv_streams_find(streams, RIG_VSID, &info), 0);
@@ -224,19 +193,16 @@ static void stream_comes_and_goes_without_a_leak(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(
 			smmuinv_vsmmu_remove_stream(rig->vsmmu, RIG_VSID), 0);
-		assert_int_equal(lowest_free_id(&rig->nested), vdevice);
+		assert_int_equal(lowest_free_id(rig->nested.iommufd), vdevice);
 		assert_int_equal(
 			smmuinv_vsmmu_remove_stream(rig->vsmmu, RIG_VSID),
 			-ENOENT);
-		assert_int_equal(smmuinv_vsmmu_add_stream(rig->vsmmu,
-							  rig->nested.device.id,
-							  RIG_VSID),
-				 0);
+		assert_int_equal(rig_plug(rig, rig->vsmmu, RIG_VSID), 0);
 		assert_int_equal(smmuinv_streams_find(streams, RIG_VSID, &info),
 				 0);
 		assert_int_equal(info.vdevice_id, vdevice);
 	}
-	assert_int_equal(lowest_free_id(&rig->nested), free_id);
+	assert_int_equal(lowest_free_id(rig->nested.iommufd), free_id);
 }
 
 int test_bringup(void)

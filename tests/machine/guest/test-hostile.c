@@ -75,17 +75,14 @@ static int take_command(void *opaque, const struct smmuinv_command *command)
 	return 0;
 }
 
-static void plug(struct hostile *hostile)
+static void plug_in(struct hostile *hostile)
 {
 	assert_int_equal(
-		smmuinv_vsmmu_add_stream(hostile->vsmmu,
-					 hostile->trial->rig->nested.device.id,
-					 RIG_VSID),
-		0);
+		rig_plug(hostile->trial->rig, hostile->vsmmu, RIG_VSID), 0);
 	hostile->plugged = true;
 }
 
-static void unplug(struct hostile *hostile)
+static void pull_out(struct hostile *hostile)
 {
 	assert_int_equal(smmuinv_vsmmu_remove_stream(hostile->vsmmu, RIG_VSID),
 			 0);
@@ -127,7 +124,7 @@ static void start(struct hostile *hostile, struct trial *trial,
 	assert_int_equal(smmuinv_vsmmu_new(&smmu, &hostile->vsmmu), 0);
 	assert_int_equal(
 		smmuinv_queue_new(hostile->vsmmu, &params, &hostile->queue), 0);
-	plug(hostile);
+	plug_in(hostile);
 }
 
 static void push(struct hostile *hostile, struct smmuinv_command command)
@@ -229,12 +226,12 @@ static void rage(struct hostile *hostile, uint64_t commands)
 			write_wild_pointer(hostile);
 		/* The device is unplugged for a while. */
 		if (!hostile->plugged)
-			plug(hostile);
+			plug_in(hostile);
 		else if (test_chance(5))
-			unplug(hostile);
+			pull_out(hostile);
 	}
 	if (!hostile->plugged)
-		plug(hostile);
+		plug_in(hostile);
 }
 
 static void report(const struct hostile *hostile, const char *name)

@@ -58,13 +58,10 @@ static void break_stream(struct rig *rig)
 /* As a VMM would; the kernel says that there was no vDEVICE any more. */
 static void mend_stream(struct rig *rig)
 {
-	uint32_t device = rig->nested.device.id;
-
 	broken = false;
 	assert_int_equal(smmuinv_vsmmu_remove_stream(rig->vsmmu, RIG_VSID),
 			 -ENOENT);
-	assert_int_equal(smmuinv_vsmmu_add_stream(rig->vsmmu, device, RIG_VSID),
-			 0);
+	assert_int_equal(rig_plug(rig, rig->vsmmu, RIG_VSID), 0);
 }
 
 /* Also after a failure, so that the next test does not fail for that. */

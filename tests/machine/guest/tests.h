@@ -11,6 +11,13 @@ int test_dma(void);
 int test_plan(void);
 int test_refusal(void);
 int test_corpus(void);
+int test_ste(void);
+int test_unplug(void);
+int test_lifecycle(void);
+int test_pair(void);
+
+/* In a boot of its own: the second device is behind a second SMMU. */
+int test_two_smmus(void);
 
 /* The mock's model beside the real kernel; in this order, in a boot of their
  * own. */

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+#include "execute.h"
+
+#include <errno.h>
+
+#include <smmuinv/batch.h>
+
+#include "backend.h"
+#include "command.h"
+
+/* Commands for the host, and of which of the batch's each is the first part. */
+struct slice {
+	struct smmuinv_command *commands;
+	uint32_t *origin; /* NULL: in a row from @first on */
+	uint32_t first;
+	uint32_t count;
+};
+
+/* A run of calls, and how far it has come. Indices are those of the slice. */
+struct execution {
+	uint32_t done;    /* commands known to be executed, from the first */
+	uint32_t limit;   /* commands worth sending */
+	uint32_t chunk;   /* at most so many in a call */
+	uint32_t refused; /* the command that the kernel refused, or NONE */
+	int error;        /* why not all are worth sending */
+	bool atc_timed_out;
+};
+
+/*
+ * How many commands of a failed call are worth believing in enough to be sent
+ * again. Only a refusal (-EIO) leaves a count that means something: everything
+ * before it was accepted, but since the last 63-entry boundary not sent to the
+ * hardware. With every other error nothing is certain.
+ */
+static uint32_t accepted(int error, uint32_t asked, uint32_t count)
+{
+	return error == -EIO && count < asked ? count : 0;
+}
+
+static bool has_atc_inv(const struct smmuinv_command *commands, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		if (smmuinv_command_opcode(&commands[i]) == SMMUINV_CMD_ATC_INV)
+			return true;
+	}
+	return false;
+}
+
+/* The kernel syncs by blocks of 63: a smaller call should not waste one. */
+static uint32_t half_of(uint32_t n)
+{
+	enum { BLOCK = 63 };
+
+	return n / 2 > BLOCK ? n / 2 / BLOCK * BLOCK : n / 2;
+}
+
+/*
+ * A failed call. For lack of memory it is tried again in smaller ones, which
+ * the kernel may have memory for; otherwise the accepted prefix is all that is
+ * still worth sending.
+ */
+static void absorb(struct execution *e, const struct smmuinv_command *commands,
+		   int rc, uint32_t asked, uint32_t count)
+{
+	if (rc == -ENOMEM && asked > 1) {
+		e->chunk = half_of(asked);
+		return;
+	}
+	e->error = rc;
+	e->limit = e->done + accepted(rc, asked, count);
+	e->refused =
+		rc == -EIO && count < asked ? e->limit : SMMUINV_INDEX_NONE;
+	e->atc_timed_out = rc == -ETIMEDOUT && has_atc_inv(commands, asked);
+}
+
+/* An answer that claims success for another number of commands is none. */
+static int invalidate(const struct executor *x,
+		      const struct smmuinv_command *commands, uint32_t asked,
+		      uint32_t *count, struct outcome *outcome)
+{
+	int rc;
+
+	*count = asked;
+	rc = smmuinv__backend_invalidate(x->vsmmu->backend, x->viommu->id,
+					 commands, count);
+	outcome->retries += outcome->host_error != 0;
+	outcome->ioctls++;
+	outcome->host_commands += asked;
+	if (!rc && *count != asked)
+		rc = -EPROTO;
+	if (rc) {
+		outcome->host_error = rc;
+		outcome->host_count = *count;
+	}
+	return rc;
+}
+
+/*
+ * After a refusal the accepted prefix is sent by itself, until a call succeeds
+ * as a whole: only such a call ends in a sync that covers all its commands.
+ * Every turn gets further, makes the calls smaller, or leaves fewer commands to
+ * send, so there is an end to them.
+ */
+static struct execution host_execute(const struct executor *x,
+				     const struct slice *slice,
+				     struct outcome *outcome)
+{
+	struct execution e = {
+		.limit = slice->count,
+		.chunk = slice->count,
+		.refused = SMMUINV_INDEX_NONE,
+	};
+
+	while (e.done < e.limit) {
+		const struct smmuinv_command *commands =
+			slice->commands + e.done;
+		uint32_t left = e.limit - e.done;
+		uint32_t asked = left < e.chunk ? left : e.chunk;
+		uint32_t count;
+		int rc = invalidate(x, commands, asked, &count, outcome);
+
+		if (rc)
+			absorb(&e, commands, rc, asked, count);
+		else
+			e.done += asked;
+	}
+	return e;
+}
+
+/*
+ * A canonical command that names a stream is refused when its vDEVICE is gone;
+ * -ENOENT says that the vIOMMU is.
+ */
+static bool device_gone(const struct slice *slice, const struct execution *e)
+{
+	return e->error == -EIO && e->refused == e->done &&
+	       command_names_stream(&slice->commands[e->done]);
+}
+
+/* Why @slice is not complete after @e, and that @completed commands are. */
+static void conclude(const struct slice *slice, const struct execution *e,
+		     uint32_t completed, struct outcome *outcome)
+{
+	/* -ENODEV is for streams; of a backend's own it says less than -EIO. */
+	outcome->error = e->error == -ENODEV ? -EIO : e->error;
+	outcome->cerror = e->atc_timed_out ? SMMUINV_CERROR_ATC_INV_SYNC :
+					     SMMUINV_CERROR_NONE;
+	outcome->completed = completed;
+	outcome->fault_index = completed;
+	if (!device_gone(slice, e))
+		return;
+	outcome->error = -ENODEV;
+	outcome->fault_vsid = command_sid(&slice->commands[e->done]);
+}
+
+static void swap(struct slice *slice, uint32_t a, uint32_t b)
+{
+	struct smmuinv_command command = slice->commands[a];
+	uint32_t origin = slice->origin[a];
+
+	slice->commands[a] = slice->commands[b];
+	slice->commands[b] = command;
+	slice->origin[a] = slice->origin[b];
+	slice->origin[b] = origin;
+}
+
+/*
+ * Of the first @n, those that the erratum asks for twice: not ATC_INV. The
+ * others go behind them, so that nothing is missing for who looks at all.
+ */
+static void keep_repeated(struct slice *slice, uint32_t n)
+{
+	uint32_t kept = 0;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		if (smmuinv_command_opcode(&slice->commands[i]) ==
+		    SMMUINV_CMD_ATC_INV)
+			continue;
+		swap(slice, i, kept++);
+	}
+	slice->count = kept;
+}
+
+/*
+ * With the erratum, one execution is none: what the first round has done is
+ * complete when the second has done it too. Leaves in @slice and @e the round
+ * that says how far it came; true if all is complete.
+ */
+static bool execute_rounds(const struct executor *x, struct slice *slice,
+			   struct execution *e, struct outcome *outcome)
+{
+	struct slice twice = *slice;
+	struct execution second;
+
+	*e = host_execute(x, slice, outcome);
+	if (!x->viommu->repeat)
+		return e->done == slice->count;
+	keep_repeated(&twice, e->done);
+	second = host_execute(x, &twice, outcome);
+	outcome->repeats += twice.count;
+	if (second.done == twice.count)
+		return e->done == slice->count;
+	*slice = twice;
+	*e = second;
+	return false;
+}
+
+static uint32_t smallest(const uint32_t *numbers, uint32_t n)
+{
+	uint32_t least = UINT32_MAX;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		if (numbers[i] < least)
+			least = numbers[i];
+	}
+	return least;
+}
+
+/* The ranks below the highest of @kinds. */
+static uint32_t ranks_below(uint32_t kinds)
+{
+	return kinds ? (1u << (31 - __builtin_clz(kinds))) - 1 : 0;
+}
+
+/*
+ * Before which ranks a call must end: there is a CMD_SYNC behind a lower rank
+ * and before this one. What a plan joins to a command that reaches tables goes
+ * with that, so all TLBIs wait for what any of them must wait for.
+ */
+static uint32_t breaks_of(uint32_t before, uint32_t kinds)
+{
+	uint32_t breaks = 0;
+
+	if (before & RANK_BIT(COMMAND_RANK_CD_TABLE))
+		breaks |= kinds & RANK_BIT(COMMAND_RANK_CD);
+	if (before & RANKS_CFGI && kinds & RANKS_TLBI)
+		breaks |= RANK_BIT(COMMAND_RANK_TABLE);
+	if (before & RANK_BIT(COMMAND_RANK_TABLE))
+		breaks |= kinds & RANK_BIT(COMMAND_RANK_LEAF);
+	if (before & (RANKS_CFGI | RANKS_TLBI))
+		breaks |= kinds & RANK_BIT(COMMAND_RANK_ATC);
+	return breaks;
+}
+
+static uint32_t planned_breaks(const struct window *w)
+{
+	uint32_t breaks = 0;
+	uint32_t before = 0;
+	uint32_t i;
+
+	for (i = 0; i < w->sync_count; i++) {
+		breaks |= breaks_of(before, w->syncs[i].kinds);
+		before |= w->syncs[i].kinds;
+	}
+	return breaks | breaks_of(before, w->kinds_since);
+}
+
+static struct plan_window plan_window(const struct executor *x,
+				      const struct window *w, uint32_t first)
+{
+	return (struct plan_window){
+		.commands = w->commands + first,
+		.rules = w->skip ? w->skip + first : NULL,
+		.count = w->count - first,
+		.granules = &x->vsmmu->granules,
+	};
+}
+
+/* What the VMM wants to see of a window that was sent. */
+static void trace(const struct executor *x, const struct window *w,
+		  const struct slice *slice, const struct outcome *outcome)
+{
+	const struct smmuinv_trace t = {
+		.size = sizeof(t),
+		.viommu_id = x->viommu->id,
+		.guest = w->commands + w->first,
+		.guest_count = w->count - w->first,
+		.host = slice->commands,
+		.host_count = slice->count,
+		.error = outcome->error,
+	};
+
+	if (x->vsmmu->trace && slice->count)
+		x->vsmmu->trace(x->vsmmu->trace_opaque, &t);
+}
+
+/*
+ * The fewest commands, one rank after the other where order matters. False if
+ * the host refused one: which of the guest's it was, and that all before it are
+ * done, only their own order can show.
+ */
+static bool execute_fewest(const struct executor *x, const struct window *w,
+			   struct outcome *outcome)
+{
+	struct plan *plan = x->plan;
+	const struct plan_window window = plan_window(x, w, w->first);
+	uint32_t breaks = planned_breaks(w);
+	uint32_t start = 0;
+	unsigned int rank;
+
+	smmuinv__plan_fewest(plan, &window);
+	for (rank = 0; rank < COMMAND_RANKS; rank++) {
+		struct slice slice = {
+			.commands = plan->commands + start,
+			.origin = plan->origin + start,
+			.count = plan->rank_end[rank] - start,
+		};
+		struct execution e;
+		bool complete;
+
+		if (rank + 1 < COMMAND_RANKS && !(breaks & RANK_BIT(rank + 1)))
+			continue;
+		complete = execute_rounds(x, &slice, &e, outcome);
+		start += e.done;
+		if (!complete)
+			conclude(&slice, &e,
+				 smallest(plan->origin + start,
+					  plan->count - start),
+				 outcome);
+		trace(x, w, &slice, outcome);
+		if (!complete)
+			return e.refused == SMMUINV_INDEX_NONE;
+		start = plan->rank_end[rank];
+	}
+	outcome->merged = plan->merged;
+	return true;
+}
+
+/* Where the next call has to end, at a CMD_SYNC or at the end of the window. */
+static uint32_t next_break(const struct window *w, uint32_t *sync)
+{
+	uint32_t before = 0;
+
+	for (; *sync < w->sync_count; (*sync)++) {
+		const struct window_sync *s = &w->syncs[*sync];
+		uint32_t kinds =
+			*sync + 1 < w->sync_count ? s[1].kinds : w->kinds_since;
+
+		before |= s->kinds;
+		if (!(before & ranks_below(kinds)))
+			continue;
+		(*sync)++;
+		return s->at;
+	}
+	return w->count;
+}
+
+/* A row of the guest's commands, as they are if that is all there is to it. */
+static struct slice slice_as_written(const struct executor *x,
+				     const struct window *w, uint32_t from,
+				     uint32_t end)
+{
+	const struct plan_window window = plan_window(x, w, 0);
+
+	if (x->plan->ril && !w->skip && !x->viommu->repeat)
+		return (struct slice){
+			.commands = w->commands + from,
+			.first = from,
+			.count = end - from,
+		};
+	end = smmuinv__plan_as_written(x->plan, &window, from, end);
+	return (struct slice){
+		.commands = x->plan->commands,
+		.origin = x->plan->origin,
+		.first = end,
+		.count = x->plan->count,
+	};
+}
+
+/* One after another, in the guest's order. */
+static void execute_as_written(const struct executor *x, const struct window *w,
+			       struct outcome *outcome)
+{
+	uint32_t from = w->first;
+	uint32_t end = w->first;
+	uint32_t sync = 0;
+	bool complete = true;
+
+	while (complete && from < w->count) {
+		struct slice slice;
+		struct execution e;
+
+		while (end <= from)
+			end = next_break(w, &sync);
+		slice = slice_as_written(x, w, from, end);
+		from = slice.origin ? slice.first : end;
+		complete = execute_rounds(x, &slice, &e, outcome);
+		if (!complete)
+			conclude(&slice, &e,
+				 (slice.origin ? slice.origin[e.done] :
+						 slice.first + e.done) -
+					 w->first,
+				 outcome);
+		trace(x, w, &slice, outcome);
+	}
+}
+
+/* Nothing has gone wrong yet; what it has cost so far stays. */
+static void begin(const struct window *w, struct outcome *outcome)
+{
+	outcome->error = 0;
+	outcome->cerror = SMMUINV_CERROR_NONE;
+	outcome->completed = w->count - w->first;
+	outcome->fault_index = SMMUINV_INDEX_NONE;
+	outcome->fault_vsid = 0;
+}
+
+void smmuinv__execute(const struct executor *executor,
+		      const struct window *window, struct outcome *outcome)
+{
+	*outcome = (struct outcome){ 0 };
+	begin(window, outcome);
+	smmuinv__plan_set_host(executor->plan, &executor->viommu->host);
+	if (!executor->vsmmu->as_written &&
+	    execute_fewest(executor, window, outcome))
+		return;
+	begin(window, outcome);
+	execute_as_written(executor, window, outcome);
+}

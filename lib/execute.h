@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One window of commands, executed by one physical SMMU: planned, sent,
+ * repaired after partial failures, and an account of what is known to be done.
+ */
+#ifndef SMMUINV_LIB_EXECUTE_H
+#define SMMUINV_LIB_EXECUTE_H
+
+#include <stdint.h>
+
+#include <smmuinv/backend.h>
+#include <smmuinv/vsmmu.h>
+
+#include "plan.h"
+#include "vsmmu.h"
+
+/* A CMD_SYNC between the commands of a window. */
+struct window_sync {
+	uint32_t at;    /* so many commands are before it */
+	uint32_t kinds; /* RANK_BIT() of those since the CMD_SYNC before it */
+	struct smmuinv_command command;
+};
+
+/* Commands in canonical form, and where CMD_SYNCs stood between them. */
+struct window {
+	struct smmuinv_command *commands;
+	const uint8_t *skip; /* not 0: nothing is to be sent; NULL: none is */
+	uint32_t first;      /* those before it are not looked at */
+	uint32_t count;
+	const struct window_sync *syncs;
+	uint32_t sync_count;
+	uint32_t kinds_since; /* RANK_BIT() of those since the last CMD_SYNC */
+};
+
+/* By whom, and with what. */
+struct executor {
+	const struct smmuinv_vsmmu *vsmmu;
+	const struct viommu *viommu;
+	struct plan *plan;
+};
+
+/*
+ * What became of one execution; struct smmuinv_result explains the fields.
+ * Indices and numbers of guest commands count from the window's first.
+ */
+struct outcome {
+	int error;
+	enum smmuinv_cerror cerror;
+	uint32_t completed;
+	uint32_t fault_index;
+	uint32_t fault_vsid;
+	int host_error;
+	uint32_t host_count;
+	uint32_t host_commands;
+	uint32_t ioctls;
+	uint32_t retries; /* calls after one that failed */
+	uint32_t repeats; /* commands that the erratum made go twice */
+	uint32_t
+		merged; /* guest commands without a host command of their own */
+};
+
+void smmuinv__execute(const struct executor *executor,
+		      const struct window *window, struct outcome *outcome);
+
+#endif /* SMMUINV_LIB_EXECUTE_H */
