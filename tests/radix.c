@@ -5,38 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap.h"
 #include "radix.h"
-
-/*
- * Allocations that are not yet freed, and how many more may succeed. The
- * program is linked with --wrap, so that these see every one of the array's.
- */
-static struct {
-	long live;
-	long left; /* below 0: no limit */
-} heap = { .left = -1 };
-
-void *__real_calloc(size_t count, size_t size);
-void __real_free(void *pointer);
-void *__wrap_calloc(size_t count, size_t size);
-void __wrap_free(void *pointer);
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	if (heap.left == 0)
-		return NULL;
-	if (heap.left > 0)
-		heap.left--;
-	heap.live++;
-	return __real_calloc(count, size);
-}
-
-void __wrap_free(void *pointer)
-{
-	if (pointer)
-		heap.live--;
-	__real_free(pointer);
-}
 
 #define ENTRIES 2048
 
