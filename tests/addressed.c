@@ -12,6 +12,7 @@
 
 #include "fixture.h"
 #include "support.h"
+#include "vmm.h"
 
 enum { LOG2SIZE = 5, RING = 1 << LOG2SIZE };
 
@@ -71,16 +72,11 @@ static enum smmuinv_rule rule_for(enum condition condition,
 				     SMMUINV_RULE_NONE;
 }
 
-/* A guest over the fixture; with @seen, the VMM is told of each command. */
+/* A guest over the fixture; if SEEING, the VMM is told of each command. */
 struct guest {
+	struct vmm_queue q; /* first */
 	struct fixture f;
 	struct smmuinv_batch *batch;
-	struct smmuinv_queue *queue;
-	struct smmuinv_command ring[RING];
-	uint32_t prod;
-	uint32_t cons;
-	bool by_callback;
-	struct smmuinv_progress progress;
 	uint32_t told; /* commands */
 	enum smmuinv_fate fate;
 	enum smmuinv_rule rule;
@@ -99,11 +95,8 @@ static void meddle(struct guest *g)
 static int on_read(void *opaque, uint32_t index,
 		   struct smmuinv_command *command)
 {
-	struct guest *g = opaque;
-
-	meddle(g);
-	*command = g->ring[index];
-	return 0;
+	meddle(opaque);
+	return vmm_read(opaque, index, command);
 }
 
 static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
@@ -153,8 +146,8 @@ static void on_seen(void *opaque, uint32_t index,
 	meddle(g);
 }
 
-static const struct smmuinv_queue_ops seeing_ops = {
-	.size = sizeof(seeing_ops),
+static const struct smmuinv_queue_ops all_ops = {
+	.size = sizeof(all_ops),
 	.read = on_read,
 	.cfgi_ste = on_cfgi_ste,
 	.cfgi_ste_range = on_cfgi_ste_range,
@@ -163,70 +156,20 @@ static const struct smmuinv_queue_ops seeing_ops = {
 	.seen = on_seen,
 };
 
-static const struct smmuinv_queue_ops quick_ops = {
-	.size = sizeof(quick_ops),
-	.read = on_read,
-	.cfgi_ste = on_cfgi_ste,
-	.cfgi_ste_range = on_cfgi_ste_range,
-	.sync = on_sync,
-	.cfgi_cd = on_cfgi_cd,
-};
-
-/* The ways in which a queue can be read. */
-static const struct way {
-	const struct smmuinv_queue_ops *ops;
-	bool by_callback;
-} ways[] = {
-	{ &seeing_ops, false },
-	{ &quick_ops, false },
-	{ &quick_ops, true },
-};
-
-static void guest_open(struct guest *g, enum smmuinv_plan plan,
-		       const struct way *way, uint32_t window)
+static void guest_open(struct guest *g, enum smmuinv_plan plan, enum way way,
+		       uint32_t window)
 {
-	const struct smmuinv_queue_params params = {
-		.size = sizeof(params),
-		.ops = way->ops,
-		.opaque = g,
-		.window = window,
-	};
-
 	memset(g, 0, sizeof(*g));
-	g->by_callback = way->by_callback;
 	fixture_open_with(&g->f, &everything, &everything, plan);
 	assert_int_equal(smmuinv_batch_new(g->f.vsmmu, 16, &g->batch), 0);
-	assert_int_equal(smmuinv_queue_new(g->f.vsmmu, &params, &g->queue), 0);
+	vmm_queue_open(&g->q, g->f.vsmmu, &all_ops, way, LOG2SIZE, window);
 }
 
 static void guest_close(struct guest *g)
 {
-	smmuinv_queue_free(g->queue);
+	vmm_queue_close(&g->q);
 	smmuinv_batch_free(g->batch);
 	fixture_close(&g->f);
-}
-
-static void write_command(struct guest *g, struct smmuinv_command command)
-{
-	g->ring[g->prod % RING] = command;
-	g->prod = (g->prod + 1) % (2 * RING);
-}
-
-static int consume(struct guest *g)
-{
-	const struct smmuinv_ring ring = {
-		.size = sizeof(ring),
-		.base = g->by_callback ? NULL : g->ring,
-		.log2size = LOG2SIZE,
-		.prod = g->prod,
-		.cons = g->cons,
-	};
-	int rc;
-
-	g->progress = (struct smmuinv_progress){ .size = sizeof(g->progress) };
-	rc = smmuinv_queue_consume(g->queue, &ring, &g->progress);
-	g->cons = g->progress.cons;
-	return rc;
 }
 
 static void with_each(void (*test)(struct guest *g))
@@ -236,10 +179,10 @@ static void with_each(void (*test)(struct guest *g))
 	size_t p, w;
 
 	for (p = 0; p < ARRAY_SIZE(plans); p++) {
-		for (w = 0; w < ARRAY_SIZE(ways); w++) {
+		for (w = 0; w < WAYS; w++) {
 			struct guest g;
 
-			guest_open(&g, plans[p], &ways[w], 16);
+			guest_open(&g, plans[p], (enum way)w, 16);
 			test(&g);
 			guest_close(&g);
 		}
@@ -306,11 +249,11 @@ static void through_the_queue(struct guest *g, struct smmuinv_command command,
 	bool dropped = rule != SMMUINV_RULE_NONE;
 
 	g->told = 0;
-	write_command(g, command);
-	assert_int_equal(consume(g), 1);
-	assert_int_equal(g->progress.dropped, dropped);
-	assert_int_equal(g->progress.forwarded, !dropped);
-	assert_int_equal(g->progress.ioctls, !dropped);
+	vmm_write(&g->q, command);
+	assert_int_equal(vmm_consume(&g->q), 1);
+	assert_int_equal(g->q.progress.dropped, dropped);
+	assert_int_equal(g->q.progress.forwarded, !dropped);
+	assert_int_equal(g->q.progress.ioctls, !dropped);
 	if (!g->told)
 		return;
 	assert_int_equal(g->told, 1);
@@ -394,9 +337,9 @@ static void two_conditions(struct guest *g)
 			before[1] = info_of(g, VSID + 1);
 			smmuinv_mock_forget(g->f.mock);
 			for (i = 0; i < 2 * KINDS; i++)
-				write_command(g, naming(i / 2, VSID + i % 2));
-			write_command(g, tlbi_va(0x1000));
-			assert_int_equal(consume(g), 2 * KINDS + 1);
+				vmm_write(&g->q, naming(i / 2, VSID + i % 2));
+			vmm_write(&g->q, tlbi_va(0x1000));
+			assert_int_equal(vmm_consume(&g->q), 2 * KINDS + 1);
 			for (i = 0; i < 2 * KINDS; i++) {
 				struct smmuinv_command c =
 					naming(i / 2, VSID + i % 2);
@@ -409,8 +352,9 @@ static void two_conditions(struct guest *g)
 					assert_int_equal(
 						times_executed(&g->f, &c), 0);
 			}
-			assert_int_equal(g->progress.dropped, 2 * KINDS - sent);
-			assert_int_equal(g->progress.forwarded, sent + 1);
+			assert_int_equal(g->q.progress.dropped,
+					 2 * KINDS - sent);
+			assert_int_equal(g->q.progress.forwarded, sent + 1);
 			for (i = 0; i < 2; i++) {
 				struct smmuinv_stream_info now =
 					info_of(g, VSID + i);
@@ -449,14 +393,14 @@ static void changes_before_a_retry(struct guest *g)
 
 				put_into(&g->f, VSID, before);
 				smmuinv_mock_forget(g->f.mock);
-				write_command(g, tlbi_va(0x1000));
-				write_command(g, command);
+				vmm_write(&g->q, tlbi_va(0x1000));
+				vmm_write(&g->q, command);
 				inject(&g->f, -EFAULT, 0, 0);
-				assert_int_equal(consume(g), -EFAULT);
-				assert_int_equal(g->progress.consumed, 0);
+				assert_int_equal(vmm_consume(&g->q), -EFAULT);
+				assert_int_equal(g->q.progress.consumed, 0);
 				put_into(&g->f, VSID, after);
-				assert_int_equal(consume(g), 2);
-				assert_int_equal(g->progress.forwarded,
+				assert_int_equal(vmm_consume(&g->q), 2);
+				assert_int_equal(g->q.progress.forwarded,
 						 1 + legal);
 				assert_int_equal(
 					times_executed(&g->f, &command), legal);
@@ -479,7 +423,7 @@ static void a_batchs_retry_goes_by_the_state_at_that_time(void **state)
 	struct guest g;
 
 	(void)state;
-	guest_open(&g, SMMUINV_PLAN_FEWEST, &ways[0], 16);
+	guest_open(&g, SMMUINV_PLAN_FEWEST, SEEING, 16);
 	for (kind = 0; kind < KINDS; kind++) {
 		for (before = 0; before < CONDITIONS; before++) {
 			for (after = 0; after < CONDITIONS; after++) {
@@ -519,18 +463,18 @@ static void carried_commands(struct guest *g)
 	for (after = 0; after < CONDITIONS; after++) {
 		put_into(&g->f, VSID, WITH_ATS);
 		smmuinv_mock_forget(g->f.mock);
-		write_command(g, command);
-		write_command(g, cmd_sync());
+		vmm_write(&g->q, command);
+		vmm_write(&g->q, cmd_sync());
 		inject(&g->f, -ETIMEDOUT, 0, 0);
-		assert_int_equal(consume(g), 1);
-		assert_int_equal(g->progress.cerror,
+		assert_int_equal(vmm_consume(&g->q), 1);
+		assert_int_equal(g->q.progress.cerror,
 				 SMMUINV_CERROR_ATC_INV_SYNC);
 		put_into(&g->f, VSID, after);
-		assert_int_equal(consume(g), 1);
+		assert_int_equal(vmm_consume(&g->q), 1);
 		assert_int_equal(times_executed(&g->f, &command),
 				 after == WITH_ATS);
-		assert_int_equal(g->progress.forwarded, after == WITH_ATS);
-		assert_int_equal(g->progress.dropped, after != WITH_ATS);
+		assert_int_equal(g->q.progress.forwarded, after == WITH_ATS);
+		assert_int_equal(g->q.progress.dropped, after != WITH_ATS);
 	}
 }
 
@@ -621,14 +565,14 @@ static void one_random_queue(struct guest *g)
 	uint32_t i, tries;
 
 	for (i = 0; i < n; i++)
-		write_command(g, random_command());
+		vmm_write(&g->q, random_command());
 	if (test_chance(40))
 		random_fault(g);
-	for (tries = 0; g->cons != g->prod; tries++) {
+	for (tries = 0; g->q.cons != g->q.prod; tries++) {
 		assert_true(tries < 1000);
-		(void)consume(g);
-		if (g->progress.cerror == SMMUINV_CERROR_ILL)
-			g->ring[g->cons % RING] = cmd_sync();
+		(void)vmm_consume(&g->q);
+		if (g->q.progress.cerror == SMMUINV_CERROR_ILL)
+			g->q.ring[g->q.cons % RING] = cmd_sync();
 		meddle_at_random(g);
 	}
 }
@@ -647,7 +591,7 @@ a_guest_never_makes_the_host_address_a_stream_in_another_state(void **state)
 			guest_open(&g,
 				   test_chance(50) ? SMMUINV_PLAN_FEWEST :
 						     SMMUINV_PLAN_AS_WRITTEN,
-				   &ways[q / 50 % ARRAY_SIZE(ways)],
+				   (enum way)(q / 50 % WAYS),
 				   2 + (uint32_t)test_random_below(20));
 		g.f.watch = assert_addressable;
 		g.f.watcher = &g;
@@ -656,8 +600,8 @@ a_guest_never_makes_the_host_address_a_stream_in_another_state(void **state)
 		if (q % 50 != 49 && q + 1 != queues)
 			continue;
 		while (smmuinv_mock_faults_left(g.f.mock)) {
-			write_command(&g, tlbi_va(0x1000));
-			(void)consume(&g);
+			vmm_write(&g.q, tlbi_va(0x1000));
+			(void)vmm_consume(&g.q);
 		}
 		sent += g.sent;
 		meddled += g.meddled;

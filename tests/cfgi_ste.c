@@ -10,8 +10,9 @@
 
 #include "fixture.h"
 #include "support.h"
+#include "vmm.h"
 
-enum { LOG2SIZE = 4, RING = 1 << LOG2SIZE, CALLS = 64 };
+enum { LOG2SIZE = 4, CALLS = 64 };
 
 /* Where StreamIDs end, and where nodes of the table do. */
 static const uint32_t vsids[] = {
@@ -31,14 +32,9 @@ struct call {
 };
 
 struct vmm {
+	struct vmm_queue q; /* first */
 	struct fixture f;
 	struct smmuinv_caches *caches; /* a CD of each of vsids[], in order */
-	struct smmuinv_queue *queue;
-	struct smmuinv_command ring[RING];
-	uint32_t prod;
-	uint32_t cons;
-	bool by_callback;
-	struct smmuinv_progress progress;
 	struct call calls[CALLS];
 	uint32_t call_count;
 	uint32_t seen_forwarded;
@@ -56,15 +52,6 @@ static int called(struct vmm *vmm, struct call call)
 	if (vmm->meddle)
 		vmm->meddle(vmm, &call);
 	return vmm->call_count == vmm->fail_at ? -ENODATA : 0;
-}
-
-static int on_read(void *opaque, uint32_t index,
-		   struct smmuinv_command *command)
-{
-	const struct vmm *vmm = opaque;
-
-	*command = vmm->ring[index];
-	return 0;
 }
 
 static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
@@ -98,30 +85,13 @@ static void on_seen(void *opaque, uint32_t index,
 	vmm->seen_vmm += fate == SMMUINV_FATE_VMM;
 }
 
-static const struct smmuinv_queue_ops seeing_ops = {
-	.size = sizeof(seeing_ops),
-	.read = on_read,
+static const struct smmuinv_queue_ops all_ops = {
+	.size = sizeof(all_ops),
+	.read = vmm_read,
 	.cfgi_ste = on_cfgi_ste,
 	.cfgi_ste_range = on_cfgi_ste_range,
 	.sync = on_sync,
 	.seen = on_seen,
-};
-
-static const struct smmuinv_queue_ops quick_ops = {
-	.size = sizeof(quick_ops),
-	.read = on_read,
-	.cfgi_ste = on_cfgi_ste,
-	.cfgi_ste_range = on_cfgi_ste_range,
-	.sync = on_sync,
-};
-
-static const struct way {
-	const struct smmuinv_queue_ops *ops;
-	bool by_callback;
-} ways[] = {
-	{ &seeing_ops, false },
-	{ &quick_ops, false },
-	{ &quick_ops, true },
 };
 
 static void cache_cds(struct vmm *vmm)
@@ -141,8 +111,8 @@ static void cache_cds(struct vmm *vmm)
 	}
 }
 
-static void vmm_open_as(struct vmm *vmm, const struct way *way,
-			enum smmuinv_plan plan, uint32_t window)
+static void vmm_open_with(struct vmm *vmm, const struct smmuinv_queue_ops *ops,
+			  enum way way, enum smmuinv_plan plan, uint32_t window)
 {
 	const struct smmuinv_vsmmu_params like = {
 		.size = sizeof(like),
@@ -150,34 +120,32 @@ static void vmm_open_as(struct vmm *vmm, const struct way *way,
 		.host = everything,
 		.plan = plan,
 	};
-	const struct smmuinv_queue_params params = {
-		.size = sizeof(params),
-		.ops = way->ops,
-		.opaque = vmm,
-		.window = window,
-	};
 	size_t i;
 
 	memset(vmm, 0, sizeof(*vmm));
-	vmm->by_callback = way->by_callback;
 	cache_cds(vmm);
 	fixture_open_like(&vmm->f, &like, vmm->caches);
 	for (i = 0; i < STREAMS; i++) {
 		if (vsids[i] != FIXTURE_VSID)
 			fixture_plug(&vmm->f, vsids[i]);
 	}
-	assert_int_equal(smmuinv_queue_new(vmm->f.vsmmu, &params, &vmm->queue),
-			 0);
+	vmm_queue_open(&vmm->q, vmm->f.vsmmu, ops, way, LOG2SIZE, window);
+}
+
+static void vmm_open_as(struct vmm *vmm, enum way way, enum smmuinv_plan plan,
+			uint32_t window)
+{
+	vmm_open_with(vmm, &all_ops, way, plan, window);
 }
 
 static void vmm_open(struct vmm *vmm)
 {
-	vmm_open_as(vmm, &ways[0], SMMUINV_PLAN_FEWEST, 0);
+	vmm_open_as(vmm, SEEING, SMMUINV_PLAN_FEWEST, 0);
 }
 
 static void vmm_close(struct vmm *vmm)
 {
-	smmuinv_queue_free(vmm->queue);
+	vmm_queue_close(&vmm->q);
 	fixture_close(&vmm->f);
 	smmuinv_caches_free(vmm->caches);
 }
@@ -186,10 +154,10 @@ static void with_each(uint32_t window, void (*test)(struct vmm *vmm))
 {
 	size_t w;
 
-	for (w = 0; w < 2 * ARRAY_SIZE(ways); w++) {
+	for (w = 0; w < 2 * WAYS; w++) {
 		struct vmm vmm;
 
-		vmm_open_as(&vmm, &ways[w / 2],
+		vmm_open_as(&vmm, (enum way)(w / 2),
 			    w % 2 ? SMMUINV_PLAN_AS_WRITTEN :
 				    SMMUINV_PLAN_FEWEST,
 			    window);
@@ -206,30 +174,6 @@ static void begin(struct vmm *vmm)
 	vmm->call_count = 0;
 	vmm->seen_count = vmm->seen_forwarded = vmm->seen_vmm = 0;
 	vmm->f.call_count = 0;
-}
-
-static void write_command(struct vmm *vmm, struct smmuinv_command command)
-{
-	vmm->ring[vmm->prod % RING] = command;
-	vmm->prod = (vmm->prod + 1) % (2 * RING);
-}
-
-static int consume(struct vmm *vmm)
-{
-	const struct smmuinv_ring ring = {
-		.size = sizeof(ring),
-		.base = vmm->by_callback ? NULL : vmm->ring,
-		.log2size = LOG2SIZE,
-		.prod = vmm->prod,
-		.cons = vmm->cons,
-	};
-	int rc;
-
-	vmm->progress =
-		(struct smmuinv_progress){ .size = sizeof(vmm->progress) };
-	rc = smmuinv_queue_consume(vmm->queue, &ring, &vmm->progress);
-	vmm->cons = vmm->progress.cons;
-	return rc;
 }
 
 static struct smmuinv_command cfgi_ste(uint32_t sid, bool leaf)
@@ -306,11 +250,11 @@ static void one(struct vmm *vmm, struct smmuinv_command command, uint32_t first,
 		uint32_t last, bool leaf)
 {
 	begin(vmm);
-	write_command(vmm, command);
-	assert_int_equal(consume(vmm), 1);
-	assert_int_equal(vmm->progress.vmm, 1);
-	assert_int_equal(vmm->progress.forwarded, 0);
-	assert_int_equal(vmm->progress.dropped, 0);
+	vmm_write(&vmm->q, command);
+	assert_int_equal(vmm_consume(&vmm->q), 1);
+	assert_int_equal(vmm->q.progress.vmm, 1);
+	assert_int_equal(vmm->q.progress.forwarded, 0);
+	assert_int_equal(vmm->q.progress.dropped, 0);
 	assert_called_for(vmm, first, last, leaf);
 	assert_cds_are_gone(vmm, first, last);
 }
@@ -374,8 +318,8 @@ static void streams_that_do_not_translate_cost_the_host_nothing(void **state)
 						    set >> i & 1, false),
 				0);
 		one(&vmm, cfgi_all(), 0, UINT32_MAX, false);
-		assert_int_equal(vmm.progress.ioctls, set != 0);
-		assert_int_equal(vmm.progress.host_commands,
+		assert_int_equal(vmm.q.progress.ioctls, set != 0);
+		assert_int_equal(vmm.q.progress.host_commands,
 				 __builtin_popcount(set));
 	}
 	for (i = 0; i < STREAMS; i++) {
@@ -391,13 +335,12 @@ static void without_callbacks_the_cds_are_invalidated_all_the_same(void **state)
 	static const struct smmuinv_queue_ops no_ops = {
 		.size = sizeof(no_ops),
 	};
-	static const struct way way = { &no_ops, false };
 	struct vmm vmm;
 
 	(void)state;
-	vmm_open_as(&vmm, &way, SMMUINV_PLAN_FEWEST, 0);
-	write_command(&vmm, cfgi_ste_range(0xff, 0));
-	assert_int_equal(consume(&vmm), 1);
+	vmm_open_with(&vmm, &no_ops, SEEING, SMMUINV_PLAN_FEWEST, 0);
+	vmm_write(&vmm.q, cfgi_ste_range(0xff, 0));
+	assert_int_equal(vmm_consume(&vmm.q), 1);
 	assert_cds_are_gone(&vmm, 0xfe, 0xff);
 	vmm_close(&vmm);
 }
@@ -413,21 +356,19 @@ static void either_callback_may_be_missing(void **state)
 		.size = sizeof(range_only),
 		.cfgi_ste_range = on_cfgi_ste_range,
 	};
-	static const struct way some[] = { { &entry_only, false },
-					   { &range_only, false } };
 	struct vmm vmm;
 
 	(void)state;
-	vmm_open_as(&vmm, &some[0], SMMUINV_PLAN_FEWEST, 0);
-	write_command(&vmm, cfgi_ste_range(0, 0));
-	assert_int_equal(consume(&vmm), 1);
+	vmm_open_with(&vmm, &entry_only, SEEING, SMMUINV_PLAN_FEWEST, 0);
+	vmm_write(&vmm.q, cfgi_ste_range(0, 0));
+	assert_int_equal(vmm_consume(&vmm.q), 1);
 	assert_int_equal(vmm.call_count, 2);
 	assert_int_equal(vmm.calls[0].what, 'e');
 	assert_int_equal(vmm.calls[1].first, 1);
 	vmm_close(&vmm);
-	vmm_open_as(&vmm, &some[1], SMMUINV_PLAN_FEWEST, 0);
-	write_command(&vmm, cfgi_ste_range(0, 0));
-	assert_int_equal(consume(&vmm), 1);
+	vmm_open_with(&vmm, &range_only, SEEING, SMMUINV_PLAN_FEWEST, 0);
+	vmm_write(&vmm.q, cfgi_ste_range(0, 0));
+	assert_int_equal(vmm_consume(&vmm.q), 1);
 	assert_int_equal(vmm.call_count, 1);
 	assert_int_equal(vmm.calls[0].last, 1);
 	assert_cds_are_gone(&vmm, 0, 1);
@@ -456,8 +397,8 @@ a_stream_that_a_callback_adds_further_on_is_told_of_too(void **state)
 	(void)state;
 	vmm_open(&vmm);
 	vmm.meddle = add_later;
-	write_command(&vmm, cfgi_all());
-	assert_int_equal(consume(&vmm), 1);
+	vmm_write(&vmm.q, cfgi_all());
+	assert_int_equal(vmm_consume(&vmm.q), 1);
 	assert_int_equal(vmm.call_count, 1 + STREAMS + 2);
 	for (i = 2; i < vmm.call_count; i++) {
 		assert_true(vmm.calls[i].first > vmm.calls[i - 1].first);
@@ -466,7 +407,7 @@ a_stream_that_a_callback_adds_further_on_is_told_of_too(void **state)
 	/* Whoever translates by now has its CDs invalidated. */
 	for (i = 0; i < 3; i++)
 		assert_int_equal(times_executed(&vmm.f, &added[i]), 1);
-	assert_int_equal(vmm.progress.host_commands, STREAMS + 3);
+	assert_int_equal(vmm.q.progress.host_commands, STREAMS + 3);
 	vmm_close(&vmm);
 }
 
@@ -490,15 +431,15 @@ static void a_stream_that_a_callback_removes_is_told_of_no_more(void **state)
 	(void)state;
 	vmm_open(&vmm);
 	vmm.meddle = remove_some;
-	write_command(&vmm, cfgi_all());
-	assert_int_equal(consume(&vmm), 1);
+	vmm_write(&vmm.q, cfgi_all());
+	assert_int_equal(vmm_consume(&vmm.q), 1);
 	assert_int_equal(vmm.call_count, 1 + STREAMS - 2);
 	for (i = 1; i < vmm.call_count; i++) {
 		assert_int_not_equal(vmm.calls[i].first, 0x100);
 		assert_int_not_equal(vmm.calls[i].first, UINT32_MAX);
 	}
 	assert_cds_are_gone(&vmm, 0, UINT32_MAX);
-	assert_int_equal(vmm.progress.host_commands, STREAMS - 4);
+	assert_int_equal(vmm.q.progress.host_commands, STREAMS - 4);
 	vmm_close(&vmm);
 }
 
@@ -536,13 +477,13 @@ static void failing(struct vmm *vmm)
 
 	for (at = 1; at <= 1 + STREAMS; at++) {
 		begin(vmm);
-		write_command(vmm, tlbi_va(0x1000));
-		write_command(vmm, cfgi_all());
+		vmm_write(&vmm->q, tlbi_va(0x1000));
+		vmm_write(&vmm->q, cfgi_all());
 		vmm->fail_at = at;
-		assert_int_equal(consume(vmm), -ENODATA);
-		assert_int_equal(vmm->progress.consumed, 1);
-		assert_int_equal(vmm->progress.vmm, 0);
-		assert_int_equal(vmm->progress.host_error, 0);
+		assert_int_equal(vmm_consume(&vmm->q), -ENODATA);
+		assert_int_equal(vmm->q.progress.consumed, 1);
+		assert_int_equal(vmm->q.progress.vmm, 0);
+		assert_int_equal(vmm->q.progress.host_error, 0);
 		assert_int_equal(vmm->call_count, at);
 		if (at > 1)
 			assert_int_equal(vmm->calls[at - 1].first,
@@ -551,7 +492,7 @@ static void failing(struct vmm *vmm)
 		assert_int_equal(smmuinv_mock_executed(vmm->f.mock, NULL), 1);
 		vmm->fail_at = 0;
 		begin(vmm);
-		assert_int_equal(consume(vmm), 1);
+		assert_int_equal(vmm_consume(&vmm->q), 1);
 		assert_called_for(vmm, 0, UINT32_MAX, false);
 		assert_cds_are_gone(vmm, 0, UINT32_MAX);
 	}
@@ -579,27 +520,27 @@ static void orders(struct vmm *vmm)
 
 	begin(vmm);
 	vmm->meddle = check_at_sync;
-	write_command(vmm, cfgi_all());
-	write_command(vmm, cmd_sync());
-	assert_int_equal(consume(vmm), 2);
+	vmm_write(&vmm->q, cfgi_all());
+	vmm_write(&vmm->q, cmd_sync());
+	assert_int_equal(vmm_consume(&vmm->q), 2);
 	assert_int_equal(vmm->calls[vmm->call_count - 1].what, 's');
 	vmm->meddle = NULL;
 
 	begin(vmm);
-	write_command(vmm, cfgi_all());
-	write_command(vmm, later);
-	write_command(vmm, cmd_sync());
-	assert_int_equal(consume(vmm), 3);
+	vmm_write(&vmm->q, cfgi_all());
+	vmm_write(&vmm->q, later);
+	vmm_write(&vmm->q, cmd_sync());
+	assert_int_equal(vmm_consume(&vmm->q), 3);
 	assert_true(last_call_of(&vmm->f, &cds) >= 0);
 	assert_true(last_call_of(&vmm->f, &cds) <
 		    last_call_of(&vmm->f, &later));
 
 	/* And after what was before it. */
 	begin(vmm);
-	write_command(vmm, later);
-	write_command(vmm, cfgi_all());
-	write_command(vmm, cfgi_ste(1, true));
-	assert_int_equal(consume(vmm), 3);
+	vmm_write(&vmm->q, later);
+	vmm_write(&vmm->q, cfgi_all());
+	vmm_write(&vmm->q, cfgi_ste(1, true));
+	assert_int_equal(vmm_consume(&vmm->q), 3);
 	assert_true(last_call_of(&vmm->f, &later) <
 		    last_call_of(&vmm->f, &cds));
 	assert_int_equal(vmm->calls[0].executed, 1);
@@ -643,30 +584,30 @@ static void the_hosts_failure_leaves_the_command_to_be_tried_again(void **state)
 				};
 				struct vmm vmm;
 
-				vmm_open_as(&vmm, &ways[pass % 3],
+				vmm_open_as(&vmm, (enum way)(pass % WAYS),
 					    SMMUINV_PLAN_AS_WRITTEN, window);
 				assert_int_equal(
 					smmuinv_mock_inject(vmm.f.mock, &fault),
 					0);
-				write_command(&vmm, cfgi_all());
-				write_command(&vmm, cmd_sync());
-				assert_int_equal(consume(&vmm),
+				vmm_write(&vmm.q, cfgi_all());
+				vmm_write(&vmm.q, cmd_sync());
+				assert_int_equal(vmm_consume(&vmm.q),
 						 errors[e] == -EIO ? -ENODEV :
 								     errors[e]);
-				assert_int_equal(vmm.progress.consumed, 0);
-				assert_int_equal(vmm.progress.vmm, 0);
-				assert_int_equal(vmm.progress.host_error,
+				assert_int_equal(vmm.q.progress.consumed, 0);
+				assert_int_equal(vmm.q.progress.vmm, 0);
+				assert_int_equal(vmm.q.progress.host_error,
 						 errors[e]);
-				assert_int_equal(vmm.progress.cerror,
+				assert_int_equal(vmm.q.progress.cerror,
 						 SMMUINV_CERROR_NONE);
 				if (errors[e] == -EIO)
 					assert_int_equal(
-						vmm.progress.fault_vsid,
+						vmm.q.progress.fault_vsid,
 						vsids[pass * window]);
 				begin(&vmm);
 				vmm.meddle = check_at_sync;
-				assert_int_equal(consume(&vmm), 2);
-				assert_int_equal(vmm.progress.vmm, 2);
+				assert_int_equal(vmm_consume(&vmm.q), 2);
+				assert_int_equal(vmm.q.progress.vmm, 2);
 				vmm.meddle = NULL;
 				vmm.call_count--; /* the CMD_SYNC */
 				assert_called_for(&vmm, 0, UINT32_MAX, false);
@@ -684,8 +625,8 @@ static void little_memory_of_the_hosts_does_not_show(void **state)
 	(void)state;
 	vmm_open(&vmm);
 	inject(&vmm.f, -ENOMEM, 0, SMMUINV_MOCK_COUNT_AS_GIVEN);
-	write_command(&vmm, cfgi_all());
-	assert_int_equal(consume(&vmm), 1);
+	vmm_write(&vmm.q, cfgi_all());
+	assert_int_equal(vmm_consume(&vmm.q), 1);
 	assert_cds_are_gone(&vmm, 0, UINT32_MAX);
 	vmm_close(&vmm);
 }
@@ -699,14 +640,14 @@ a_device_that_is_gone_is_told_until_its_stream_is_removed(void **state)
 	(void)state;
 	vmm_open(&vmm);
 	fixture_lose_vdevice(&vmm.f, 0xffff);
-	write_command(&vmm, cfgi_all());
-	assert_int_equal(consume(&vmm), -ENODEV);
-	assert_int_equal(vmm.progress.fault_vsid, 0xffff);
-	assert_int_equal(consume(&vmm), -ENODEV);
+	vmm_write(&vmm.q, cfgi_all());
+	assert_int_equal(vmm_consume(&vmm.q), -ENODEV);
+	assert_int_equal(vmm.q.progress.fault_vsid, 0xffff);
+	assert_int_equal(vmm_consume(&vmm.q), -ENODEV);
 	assert_int_equal(smmuinv_streams_remove(vmm.f.streams, 0xffff),
 			 -ENOENT);
 	begin(&vmm);
-	assert_int_equal(consume(&vmm), 1);
+	assert_int_equal(vmm_consume(&vmm.q), 1);
 	assert_cds_are_gone(&vmm, 0, UINT32_MAX);
 	vmm_close(&vmm);
 }
@@ -721,35 +662,35 @@ static void atc_invs_that_timed_out_wait_on_for_their_sync(void **state)
 	for (window = 2; window < STREAMS + 3; window++) {
 		struct vmm vmm;
 
-		vmm_open_as(&vmm, &ways[0],
+		vmm_open_as(&vmm, SEEING,
 			    window % 2 ? SMMUINV_PLAN_FEWEST :
 					 SMMUINV_PLAN_AS_WRITTEN,
 			    window);
-		write_command(&vmm, atc);
-		write_command(&vmm, cmd_sync());
+		vmm_write(&vmm.q, atc);
+		vmm_write(&vmm.q, cmd_sync());
 		inject(&vmm.f, -ETIMEDOUT, 0, 0);
-		assert_int_equal(consume(&vmm), 1);
-		assert_int_equal(vmm.progress.cerror,
+		assert_int_equal(vmm_consume(&vmm.q), 1);
+		assert_int_equal(vmm.q.progress.cerror,
 				 SMMUINV_CERROR_ATC_INV_SYNC);
 		/* Instead of the CMD_SYNC, the guest has other things to do. */
 		begin(&vmm);
-		vmm.prod = vmm.cons;
-		write_command(&vmm, cfgi_all());
-		assert_int_equal(consume(&vmm), 1);
+		vmm.q.prod = vmm.q.cons;
+		vmm_write(&vmm.q, cfgi_all());
+		assert_int_equal(vmm_consume(&vmm.q), 1);
 		assert_called_for(&vmm, 0, UINT32_MAX, false);
 		assert_cds_are_gone(&vmm, 0, UINT32_MAX);
 		/* A failure of the library's own command forgets nothing. */
-		write_command(&vmm, cfgi_all());
+		vmm_write(&vmm.q, cfgi_all());
 		inject(&vmm.f, -EFAULT, 0, 0);
-		assert_int_equal(consume(&vmm), -EFAULT);
+		assert_int_equal(vmm_consume(&vmm.q), -EFAULT);
 		begin(&vmm);
-		assert_int_equal(consume(&vmm), 1);
+		assert_int_equal(vmm_consume(&vmm.q), 1);
 		assert_cds_are_gone(&vmm, 0, UINT32_MAX);
 		assert_int_equal(vmm.seen_forwarded, 0);
 		begin(&vmm);
-		write_command(&vmm, cmd_sync());
-		assert_int_equal(consume(&vmm), 1);
-		assert_int_equal(vmm.progress.forwarded, 1);
+		vmm_write(&vmm.q, cmd_sync());
+		assert_int_equal(vmm_consume(&vmm.q), 1);
+		assert_int_equal(vmm.q.progress.forwarded, 1);
 		assert_int_equal(times_executed(&vmm.f, &atc), 1);
 		assert_int_equal(smmuinv_mock_executed(vmm.f.mock, NULL), 1);
 		assert_int_equal(vmm.seen_forwarded, 1);
@@ -764,13 +705,13 @@ static void own(struct vmm *vmm)
 	struct smmuinv_counters now;
 
 	begin(vmm);
-	write_command(vmm, cfgi_all());
-	write_command(vmm, cmd_sync());
-	assert_int_equal(consume(vmm), 2);
-	assert_int_equal(vmm->progress.forwarded, 0);
-	assert_int_equal(vmm->progress.dropped, 0);
-	assert_int_equal(vmm->progress.vmm, 2);
-	assert_int_equal(vmm->progress.host_commands, STREAMS);
+	vmm_write(&vmm->q, cfgi_all());
+	vmm_write(&vmm->q, cmd_sync());
+	assert_int_equal(vmm_consume(&vmm->q), 2);
+	assert_int_equal(vmm->q.progress.forwarded, 0);
+	assert_int_equal(vmm->q.progress.dropped, 0);
+	assert_int_equal(vmm->q.progress.vmm, 2);
+	assert_int_equal(vmm->q.progress.host_commands, STREAMS);
 	if (vmm->seen_count) {
 		assert_int_equal(vmm->seen_count, 2);
 		assert_int_equal(vmm->seen_vmm, 2);

@@ -9,6 +9,7 @@
 
 #include "fixture.h"
 #include "support.h"
+#include "vmm.h"
 
 enum { LOG2SIZE = 6, RING = 1 << LOG2SIZE };
 
@@ -22,14 +23,9 @@ static struct smmuinv_features few_ssids(void)
 }
 
 struct guest {
+	struct vmm_queue q; /* first */
 	struct fixture f;
 	struct smmuinv_batch *batch;
-	struct smmuinv_queue *queue;
-	struct smmuinv_command ring[RING];
-	uint32_t prod;
-	uint32_t cons;
-	bool by_callback;
-	struct smmuinv_progress progress;
 	/* Summed over all calls. */
 	uint64_t consumed;
 	uint64_t forwarded;
@@ -40,19 +36,7 @@ struct guest {
 	/* What the host was really asked. */
 	uint64_t calls;
 	uint64_t asked;
-	int unreadable; /* an index, or -1 */
 };
-
-static int on_read(void *opaque, uint32_t index,
-		   struct smmuinv_command *command)
-{
-	const struct guest *g = opaque;
-
-	if ((int)index == g->unreadable)
-		return -EFAULT;
-	*command = g->ring[index];
-	return 0;
-}
 
 static int on_command(void *opaque, const struct smmuinv_command *command)
 {
@@ -72,29 +56,12 @@ static void on_seen(void *opaque, uint32_t index,
 	(void)rule;
 }
 
-static const struct smmuinv_queue_ops seeing_ops = {
-	.size = sizeof(seeing_ops),
-	.read = on_read,
+static const struct smmuinv_queue_ops all_ops = {
+	.size = sizeof(all_ops),
+	.read = vmm_read,
 	.command = on_command,
 	.seen = on_seen,
 };
-
-static const struct smmuinv_queue_ops quick_ops = {
-	.size = sizeof(quick_ops),
-	.read = on_read,
-	.command = on_command,
-};
-
-static const struct way {
-	const struct smmuinv_queue_ops *ops;
-	bool by_callback;
-} ways[] = {
-	{ &quick_ops, false },
-	{ &quick_ops, true },
-	{ &seeing_ops, false },
-};
-
-#define WAYS ARRAY_SIZE(ways)
 
 static void watch(struct fixture *f, const struct smmuinv_command *commands,
 		  uint32_t count)
@@ -116,59 +83,42 @@ static struct smmuinv_vsmmu_params plain(enum smmuinv_plan plan)
 	};
 }
 
-static void guest_open(struct guest *g, const struct smmuinv_vsmmu_params *like,
-		       const struct way *way, uint32_t window)
+static void guest_open_with(struct guest *g,
+			    const struct smmuinv_vsmmu_params *like,
+			    const struct smmuinv_queue_ops *ops, enum way way,
+			    uint32_t window)
 {
-	const struct smmuinv_queue_params params = {
-		.size = sizeof(params),
-		.ops = way->ops,
-		.opaque = g,
-		.window = window,
-	};
-
 	memset(g, 0, sizeof(*g));
-	g->unreadable = -1;
-	g->by_callback = way->by_callback;
 	fixture_open_like(&g->f, like, NULL);
 	g->f.watch = watch;
 	g->f.watcher = g;
 	assert_int_equal(smmuinv_batch_new(g->f.vsmmu, RING, &g->batch), 0);
-	assert_int_equal(smmuinv_queue_new(g->f.vsmmu, &params, &g->queue), 0);
+	vmm_queue_open(&g->q, g->f.vsmmu, ops, way, LOG2SIZE, window);
+}
+
+static void guest_open(struct guest *g, const struct smmuinv_vsmmu_params *like,
+		       enum way way, uint32_t window)
+{
+	guest_open_with(g, like, &all_ops, way, window);
 }
 
 static void guest_close(struct guest *g)
 {
-	smmuinv_queue_free(g->queue);
+	vmm_queue_close(&g->q);
 	smmuinv_batch_free(g->batch);
 	fixture_close(&g->f);
 }
 
-static void write_command(struct guest *g, struct smmuinv_command command)
-{
-	g->ring[g->prod % RING] = command;
-	g->prod = (g->prod + 1) % (2 * RING);
-}
-
 static int consume(struct guest *g)
 {
-	const struct smmuinv_ring ring = {
-		.size = sizeof(ring),
-		.base = g->by_callback ? NULL : g->ring,
-		.log2size = LOG2SIZE,
-		.prod = g->prod,
-		.cons = g->cons,
-	};
-	int rc;
+	int rc = vmm_consume(&g->q);
 
-	g->progress = (struct smmuinv_progress){ .size = sizeof(g->progress) };
-	rc = smmuinv_queue_consume(g->queue, &ring, &g->progress);
-	g->cons = g->progress.cons;
-	g->consumed += g->progress.consumed;
-	g->forwarded += g->progress.forwarded;
-	g->dropped += g->progress.dropped;
-	g->vmm += g->progress.vmm;
-	g->ioctls += g->progress.ioctls;
-	g->host_commands += g->progress.host_commands;
+	g->consumed += g->q.progress.consumed;
+	g->forwarded += g->q.progress.forwarded;
+	g->dropped += g->q.progress.dropped;
+	g->vmm += g->q.progress.vmm;
+	g->ioctls += g->q.progress.ioctls;
+	g->host_commands += g->q.progress.host_commands;
 	return rc;
 }
 
@@ -275,16 +225,16 @@ static void a_queue_counts_each_sort_of_command_once(void **state)
 
 		plan = w % 2;
 		like = plain((enum smmuinv_plan)plan);
-		guest_open(&g, &like, &ways[w / 2], 0);
+		guest_open(&g, &like, (enum way)(w / 2), 0);
 		plug_aborting(&g);
 		for (i = 0; i < ARRAY_SIZE(sorts); i++) {
 			struct smmuinv_counters before = fixture_counters(&g.f);
 			struct smmuinv_counters now;
 
-			write_command(&g, raw(sorts[i].dw0, sorts[i].dw1));
+			vmm_write(&g.q, raw(sorts[i].dw0, sorts[i].dw1));
 			assert_int_equal(consume(&g),
 					 sorts[i].fate == ILLEGAL ? 0 : 1);
-			g.cons = g.prod;
+			g.q.cons = g.q.prod;
 			now = fixture_counters(&g.f);
 			assert_counted(&before, &now, &sorts[i],
 				       sorts[i].fate == VMM);
@@ -304,7 +254,7 @@ static void a_batch_counts_each_sort_of_command_once(void **state)
 			plain((enum smmuinv_plan)(way % 2));
 		struct guest g;
 
-		guest_open(&g, &like, &ways[0], 0);
+		guest_open(&g, &like, QUICK, 0);
 		plug_aborting(&g);
 		for (i = 0; i < ARRAY_SIZE(sorts); i++) {
 			const struct smmuinv_command command =
@@ -343,7 +293,7 @@ static void a_window_of_all_sorts_counts_each_by_its_own_rule(void **state)
 		struct smmuinv_counters now;
 		struct guest g;
 
-		guest_open(&g, &like, &ways[way / 2], 0);
+		guest_open(&g, &like, (enum way)(way / 2), 0);
 		plug_aborting(&g);
 		for (k = 0; k < 2; k++) {
 			for (i = 0; i < ARRAY_SIZE(sorts); i++) {
@@ -351,7 +301,7 @@ static void a_window_of_all_sorts_counts_each_by_its_own_rule(void **state)
 
 				if (s->fate > DROPPED)
 					continue;
-				write_command(&g, raw(s->dw0, s->dw1));
+				vmm_write(&g.q, raw(s->dw0, s->dw1));
 				fates[s->fate]++;
 				if (s->fate == DROPPED)
 					by_rule[s->rule]++;
@@ -385,9 +335,9 @@ static void a_strict_queues_syncs_are_counted_once(void **state)
 		struct smmuinv_counters now;
 		struct guest g;
 
-		guest_open(&g, &like, &ways[w], 0);
-		write_command(&g, cmd_sync());
-		write_command(&g, cmd_sync());
+		guest_open(&g, &like, (enum way)w, 0);
+		vmm_write(&g.q, cmd_sync());
+		vmm_write(&g.q, cmd_sync());
 		assert_int_equal(consume(&g), 2);
 		now = fixture_counters(&g.f);
 		assert_int_equal(now.read, 2);
@@ -404,12 +354,12 @@ static void what_could_not_be_read_is_not_counted_as_read(void **state)
 	struct guest g;
 
 	(void)state;
-	guest_open(&g, &like, &ways[1], 0);
-	g.unreadable = 1;
-	write_command(&g, tlbi_va(0x1000));
-	write_command(&g, tlbi_va(0x2000));
+	guest_open(&g, &like, QUICK_BY_CALLBACK, 0);
+	g.q.unreadable = 1;
+	vmm_write(&g.q, tlbi_va(0x1000));
+	vmm_write(&g.q, tlbi_va(0x2000));
 	assert_int_equal(consume(&g), 1);
-	assert_int_equal(g.progress.cerror, SMMUINV_CERROR_ABT);
+	assert_int_equal(g.q.progress.cerror, SMMUINV_CERROR_ABT);
 	now = fixture_counters(&g.f);
 	assert_int_equal(now.read, 1);
 	assert_int_equal(now.illegal, 0);
@@ -426,15 +376,14 @@ static void what_no_callback_takes_is_illegal_by_its_rule(void **state)
 	static const struct smmuinv_queue_ops no_ops = {
 		.size = sizeof(no_ops),
 	};
-	static const struct way way = { &no_ops, false };
 	struct smmuinv_vsmmu_params like = plain(SMMUINV_PLAN_FEWEST);
 	struct smmuinv_counters now;
 	struct guest g;
 
 	(void)state;
 	like.guest = like.host = may_stall;
-	guest_open(&g, &like, &way, 0);
-	write_command(&g, raw(SMMUINV_CMD_RESUME, 0));
+	guest_open_with(&g, &like, &no_ops, QUICK, 0);
+	vmm_write(&g.q, raw(SMMUINV_CMD_RESUME, 0));
 	assert_int_equal(consume(&g), 0);
 	now = fixture_counters(&g.f);
 	assert_int_equal(now.read, 1);
@@ -456,9 +405,9 @@ static void an_illegal_command_counts_when_it_is_what_stopped(void **state)
 		struct guest g;
 		int rc;
 
-		guest_open(&g, &like, &ways[way ? way - 1 : 0], 0);
-		write_command(&g, commands[0]);
-		write_command(&g, commands[1]);
+		guest_open(&g, &like, way ? (enum way)(way - 1) : QUICK, 0);
+		vmm_write(&g.q, commands[0]);
+		vmm_write(&g.q, commands[1]);
 		inject(&g.f, -EFAULT, 0, 0);
 		rc = way ? consume(&g) :
 			   smmuinv_batch_submit(g.batch, commands, 2, NULL);
@@ -492,9 +441,9 @@ static void merged_is_what_needed_no_command_of_its_own(void **state)
 		struct guest g;
 
 		like.guest.idr[5] &= ~(6u << 4); /* 4K only */
-		guest_open(&g, &like, &ways[0], 0);
+		guest_open(&g, &like, QUICK, 0);
 		for (i = 0; i < ARRAY_SIZE(pages); i++)
-			write_command(&g, tlbi_va(pages[i] << 12));
+			vmm_write(&g.q, tlbi_va(pages[i] << 12));
 		/* A failure merges nothing. */
 		inject(&g.f, -EFAULT, 0, 0);
 		assert_int_equal(consume(&g), -EFAULT);
@@ -521,9 +470,9 @@ static void a_refused_plan_has_merged_nothing(void **state)
 	struct guest g;
 
 	(void)state;
-	guest_open(&g, &like, &ways[0], 0);
-	write_command(&g, page);
-	write_command(&g, page);
+	guest_open(&g, &like, QUICK, 0);
+	vmm_write(&g.q, page);
+	vmm_write(&g.q, page);
 	inject(&g.f, -EIO, 0, 0);
 	assert_int_equal(consume(&g), 2);
 	now = fixture_counters(&g.f);
@@ -544,9 +493,9 @@ static void retries_are_calls_after_one_that_failed(void **state)
 	uint64_t i;
 
 	(void)state;
-	guest_open(&g, &like, &ways[0], 0);
+	guest_open(&g, &like, QUICK, 0);
 	for (i = 0; i < 8; i++)
-		write_command(&g, tlbi_va(i << 12));
+		vmm_write(&g.q, tlbi_va(i << 12));
 	inject(&g.f, -ENOMEM, 0, SMMUINV_MOCK_COUNT_AS_GIVEN);
 	assert_int_equal(consume(&g), 8);
 	now = fixture_counters(&g.f);
@@ -569,10 +518,10 @@ static void repeats_are_what_the_erratum_asked_for_again(void **state)
 		struct guest g;
 
 		like.repeat = SMMUINV_REPEAT_ALWAYS;
-		guest_open(&g, &like, &ways[0], 0);
-		write_command(&g, atc_inv_all(FIXTURE_VSID));
-		write_command(&g, tlbi_va(0x1000));
-		write_command(&g, cfgi_cd(FIXTURE_VSID));
+		guest_open(&g, &like, QUICK, 0);
+		vmm_write(&g.q, atc_inv_all(FIXTURE_VSID));
+		vmm_write(&g.q, tlbi_va(0x1000));
+		vmm_write(&g.q, cfgi_cd(FIXTURE_VSID));
 		assert_int_equal(consume(&g), 3);
 		now = fixture_counters(&g.f);
 		assert_int_equal(now.forwarded, 3);
@@ -591,12 +540,12 @@ static void no_viommu_is_a_reason_to_drop(void **state)
 	struct guest g;
 
 	(void)state;
-	guest_open(&g, &like, &ways[0], 0);
+	guest_open(&g, &like, QUICK, 0);
 	assert_int_equal(smmuinv_streams_remove_all(g.f.streams), 0);
 	assert_int_equal(smmuinv_vsmmu_remove_viommu(g.f.vsmmu, g.f.viommu), 0);
-	write_command(&g, tlbi_va(0x1000));
-	write_command(&g, cfgi_cd(FIXTURE_VSID));
-	write_command(&g, prefetch());
+	vmm_write(&g.q, tlbi_va(0x1000));
+	vmm_write(&g.q, cfgi_cd(FIXTURE_VSID));
+	vmm_write(&g.q, prefetch());
 	assert_int_equal(consume(&g), 3);
 	now = fixture_counters(&g.f);
 	assert_int_equal(now.dropped, 3);
@@ -677,11 +626,11 @@ static void consume_all(struct guest *g)
 {
 	uint32_t tries;
 
-	for (tries = 0; g->cons != g->prod; tries++) {
+	for (tries = 0; g->q.cons != g->q.prod; tries++) {
 		assert_true(tries < 1000);
 		(void)consume(g);
-		if (g->progress.cerror == SMMUINV_CERROR_ILL)
-			g->ring[g->cons % RING] = cmd_sync();
+		if (g->q.progress.cerror == SMMUINV_CERROR_ILL)
+			g->q.ring[g->q.cons % RING] = cmd_sync();
 	}
 }
 
@@ -708,21 +657,21 @@ static void the_sums_hold_over_random_queues_and_faults(void **state)
 
 		like.repeat = test_chance(30) ? SMMUINV_REPEAT_ALWAYS :
 						SMMUINV_REPEAT_NEVER;
-		guest_open(&g, &like, &ways[q % WAYS],
+		guest_open(&g, &like, (enum way)(q % WAYS),
 			   2 + (uint32_t)test_random_below(40));
 		plug_aborting(&g);
 		while (n--)
-			write_command(&g, random_command(true));
+			vmm_write(&g.q, random_command(true));
 		if (faults)
 			random_fault(&g);
 		consume_all(&g);
 		while (smmuinv_mock_faults_left(g.f.mock)) {
-			write_command(&g, tlbi_va(0x1000));
-			write_command(&g, cmd_sync());
+			vmm_write(&g.q, tlbi_va(0x1000));
+			vmm_write(&g.q, cmd_sync());
 			consume_all(&g);
 		}
 		/* What a time-out may have left behind the last CMD_SYNC. */
-		write_command(&g, cmd_sync());
+		vmm_write(&g.q, cmd_sync());
 		consume_all(&g);
 		{
 			struct smmuinv_counters c = fixture_counters(&g.f);
@@ -759,10 +708,10 @@ static void every_way_to_read_counts_the_same(void **state)
 			struct smmuinv_counters c;
 			struct guest g;
 
-			guest_open(&g, &like, &ways[w], window);
+			guest_open(&g, &like, (enum way)w, window);
 			plug_aborting(&g);
 			for (i = 0; i < n; i++)
-				write_command(&g, ring[i]);
+				vmm_write(&g.q, ring[i]);
 			consume_all(&g);
 			c = fixture_counters(&g.f);
 			if (!w)
@@ -797,22 +746,22 @@ static void a_batch_counts_as_a_queue_does(void **state)
 			     smmuinv_command_opcode(&commands[i]) !=
 				     SMMUINV_CMD_CFGI_STE_RANGE;
 		}
-		guest_open(&g, &like, &ways[0], RING);
+		guest_open(&g, &like, QUICK, RING);
 		plug_aborting(&g);
 		for (i = 0; i < n; i++)
-			write_command(&g, commands[i]);
+			vmm_write(&g.q, commands[i]);
 		consume_all(&g);
 		by_queue = fixture_counters(&g.f);
 		guest_close(&g);
 
-		guest_open(&g, &like, &ways[0], RING);
+		guest_open(&g, &like, QUICK, RING);
 		plug_aborting(&g);
 		assert_int_equal(
 			smmuinv_batch_submit(g.batch, commands, n, NULL), 0);
 		by_submit = fixture_counters(&g.f);
 		guest_close(&g);
 
-		guest_open(&g, &like, &ways[0], RING);
+		guest_open(&g, &like, QUICK, RING);
 		plug_aborting(&g);
 		for (i = 0; i < n; i++)
 			assert_true(smmuinv_batch_add(g.batch, &commands[i],
@@ -828,6 +777,10 @@ static void a_batch_counts_as_a_queue_does(void **state)
 
 static void two_queues_and_a_batch_share_the_counters(void **state)
 {
+	static const struct smmuinv_queue_ops quick_ops = {
+		.size = sizeof(quick_ops),
+		.command = on_command,
+	};
 	struct smmuinv_vsmmu_params like = plain(SMMUINV_PLAN_FEWEST);
 	const struct smmuinv_queue_params params = {
 		.size = sizeof(params),
@@ -844,9 +797,9 @@ static void two_queues_and_a_batch_share_the_counters(void **state)
 	struct guest g;
 
 	(void)state;
-	guest_open(&g, &like, &ways[0], 0);
+	guest_open(&g, &like, QUICK, 0);
 	assert_int_equal(smmuinv_queue_new(g.f.vsmmu, &params, &second), 0);
-	write_command(&g, page);
+	vmm_write(&g.q, page);
 	assert_int_equal(consume(&g), 1);
 	assert_int_equal(smmuinv_queue_consume(second, &ring, &progress), 1);
 	assert_int_equal(smmuinv_batch_submit(g.batch, &page, 1, NULL), 0);
@@ -863,7 +816,7 @@ static void bad_arguments_are_refused(void **state)
 	struct guest g;
 
 	(void)state;
-	guest_open(&g, &like, &ways[0], 0);
+	guest_open(&g, &like, QUICK, 0);
 	assert_int_equal(smmuinv_vsmmu_counters(NULL, &counters), -EINVAL);
 	assert_int_equal(smmuinv_vsmmu_counters(g.f.vsmmu, NULL), -EINVAL);
 	counters.size--;
@@ -884,8 +837,8 @@ static void a_larger_structure_is_filled_in_to_its_end(void **state)
 	struct guest g;
 
 	(void)state;
-	guest_open(&g, &like, &ways[0], 0);
-	write_command(&g, cmd_sync());
+	guest_open(&g, &like, QUICK, 0);
+	vmm_write(&g.q, cmd_sync());
 	assert_int_equal(consume(&g), 1);
 	assert_int_equal(smmuinv_vsmmu_counters(g.f.vsmmu, &larger.counters),
 			 0);

@@ -13,6 +13,7 @@
 #include "../lib/vsmmu.h"
 #include "fixture.h"
 #include "support.h"
+#include "vmm.h"
 
 #define LOG2SIZE 4
 #define SIZE     (1u << LOG2SIZE)
@@ -45,14 +46,8 @@ struct cd_call {
 
 /* A VMM: a ring, the registers, and a record of what it was told. */
 struct vmm {
+	struct vmm_queue q; /* first */
 	struct fixture f;
-	struct smmuinv_queue *queue;
-	struct smmuinv_command ring[SIZE];
-	uint32_t prod;
-	uint32_t cons;
-	uint32_t max_commands;
-	bool by_callback;
-	struct smmuinv_progress progress;
 	struct call calls[LOG_MAX];
 	unsigned int call_count;
 	struct seen_command seen[LOG_MAX];
@@ -62,8 +57,7 @@ struct vmm {
 	struct smmuinv_sync sync;
 	struct smmuinv_command command;
 	unsigned int reads[SIZE];
-	int unreadable; /* an index that cannot be read, or -1 */
-	int answer;     /* of every callback */
+	int answer;  /* of every callback */
 	int failing; /* MSIData of the CMD_SYNC whose callback fails, or -1 */
 	int (*in_sync)(struct vmm *vmm);
 	const char *text; /* see write_text() */
@@ -85,10 +79,7 @@ static int on_read(void *opaque, uint32_t index,
 
 	assert_true(index < SIZE);
 	vmm->reads[index]++;
-	if ((int)index == vmm->unreadable)
-		return -EFAULT;
-	*command = vmm->ring[index];
-	return 0;
+	return vmm_read(&vmm->q, index, command);
 }
 
 static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
@@ -155,61 +146,31 @@ static const struct smmuinv_queue_ops all_ops = {
 	.seen = on_seen,
 };
 
-/* Who wants to see no single command gets many at a time. */
-static const struct smmuinv_queue_ops quick_ops = {
-	.size = sizeof(quick_ops),
-	.read = on_read,
-	.cfgi_ste = on_cfgi_ste,
-	.cfgi_ste_range = on_cfgi_ste_range,
-	.sync = on_sync,
-	.command = on_command,
-	.cfgi_cd = on_cfgi_cd,
-};
-
-/* The ways in which a queue can be read. */
-static const struct way {
-	const struct smmuinv_queue_ops *ops;
-	bool by_callback;
-} ways[] = {
-	{ &all_ops, false },
-	{ &quick_ops, false },
-	{ &quick_ops, true },
-};
-
-#define WAYS (sizeof(ways) / sizeof(ways[0]))
-
 static const enum smmuinv_plan plans[] = { SMMUINV_PLAN_FEWEST,
 					   SMMUINV_PLAN_AS_WRITTEN };
 
 #define PLANS (sizeof(plans) / sizeof(plans[0]))
 
 static void vmm_open_with(struct vmm *vmm, const struct smmuinv_queue_ops *ops,
-			  const struct smmuinv_features *features,
+			  enum way way, const struct smmuinv_features *features,
 			  enum smmuinv_plan plan, uint32_t window)
 {
-	struct smmuinv_queue_params params = {
-		.size = sizeof(params),
-		.ops = ops,
-		.opaque = vmm,
-		.window = window,
-	};
-
 	memset(vmm, 0, sizeof(*vmm));
-	vmm->unreadable = vmm->failing = -1;
+	vmm->failing = -1;
 	fixture_open_with(&vmm->f, features, features, plan);
-	assert_int_equal(smmuinv_queue_new(vmm->f.vsmmu, &params, &vmm->queue),
-			 0);
+	vmm_queue_open(&vmm->q, vmm->f.vsmmu, ops, way, LOG2SIZE, window);
 }
 
 static void vmm_open(struct vmm *vmm, const struct smmuinv_queue_ops *ops,
 		     const struct smmuinv_features *features, uint32_t window)
 {
-	vmm_open_with(vmm, ops, features, SMMUINV_PLAN_AS_WRITTEN, window);
+	vmm_open_with(vmm, ops, SEEING, features, SMMUINV_PLAN_AS_WRITTEN,
+		      window);
 }
 
 static void vmm_close(struct vmm *vmm)
 {
-	smmuinv_queue_free(vmm->queue);
+	vmm_queue_close(&vmm->q);
 	fixture_close(&vmm->f);
 }
 
@@ -225,33 +186,6 @@ static int teardown(void **state)
 	vmm_close(*state);
 	free(*state);
 	return 0;
-}
-
-static void write_command(struct vmm *vmm, struct smmuinv_command command)
-{
-	vmm->ring[vmm->prod % SIZE] = command;
-	vmm->prod = (vmm->prod + 1) % (2 * SIZE);
-}
-
-static int consume(struct vmm *vmm)
-{
-	struct smmuinv_ring ring = {
-		.size = sizeof(ring),
-		.base = vmm->by_callback ? NULL : vmm->ring,
-		.log2size = LOG2SIZE,
-		.prod = vmm->prod,
-		.cons = vmm->cons,
-		.max_commands = vmm->max_commands,
-	};
-	int rc;
-
-	vmm->progress =
-		(struct smmuinv_progress){ .size = sizeof(vmm->progress) };
-	rc = smmuinv_queue_consume(vmm->queue, &ring, &vmm->progress);
-	vmm->cons = vmm->progress.cons;
-	if (rc >= 0)
-		assert_int_equal(rc, vmm->progress.consumed);
-	return rc;
 }
 
 static size_t executed(struct vmm *vmm)
@@ -275,8 +209,9 @@ static void every_pair_of_pointers(struct vmm *vmm)
 				};
 				struct smmuinv_ring ring = {
 					.size = sizeof(ring),
-					.base = vmm->by_callback ? NULL :
-								   vmm->ring,
+					.base = vmm->q.by_callback ?
+							NULL :
+							vmm->q.ring,
 					.log2size = log2size,
 					/* Other bits of the registers. */
 					.prod = prod | 0xfff00000,
@@ -285,13 +220,13 @@ static void every_pair_of_pointers(struct vmm *vmm)
 				uint32_t i;
 
 				for (i = 0; i < size; i++)
-					vmm->ring[i] =
+					vmm->q.ring[i] =
 						tlbi_va((uint64_t)i << 12);
 				vmm->seen_count = 0;
 				smmuinv_mock_forget(vmm->f.mock);
 				if (ahead > size) {
 					assert_int_equal(smmuinv_queue_consume(
-								 vmm->queue,
+								 vmm->q.queue,
 								 &ring,
 								 &progress),
 							 -ERANGE);
@@ -300,8 +235,8 @@ static void every_pair_of_pointers(struct vmm *vmm)
 					continue;
 				}
 				assert_int_equal(
-					smmuinv_queue_consume(vmm->queue, &ring,
-							      &progress),
+					smmuinv_queue_consume(vmm->q.queue,
+							      &ring, &progress),
 					ahead);
 				assert_int_equal(progress.cons, prod);
 				assert_int_equal(progress.forwarded, ahead);
@@ -325,8 +260,8 @@ static void every_pair_of_pointers_is_consumed_or_refused(void **state)
 	for (w = 0; w < WAYS; w++) {
 		struct vmm vmm;
 
-		vmm_open(&vmm, ways[w].ops, &everything, 0);
-		vmm.by_callback = ways[w].by_callback;
+		vmm_open_with(&vmm, &all_ops, (enum way)w, &everything,
+			      SMMUINV_PLAN_AS_WRITTEN, 0);
 		every_pair_of_pointers(&vmm);
 		vmm_close(&vmm);
 	}
@@ -337,29 +272,29 @@ static void each_entry_is_read_exactly_once(void **state)
 	struct vmm *vmm = *state;
 	uint32_t i;
 
-	vmm->by_callback = true;
-	vmm->prod = vmm->cons = SIZE - 3;
+	vmm->q.by_callback = true;
+	vmm->q.prod = vmm->q.cons = SIZE - 3;
 	for (i = 0; i < 10; i++)
-		write_command(vmm,
-			      i == 4 ? cmd_sync() : tlbi_va((uint64_t)i << 12));
-	assert_int_equal(consume(vmm), 10);
+		vmm_write(&vmm->q,
+			  i == 4 ? cmd_sync() : tlbi_va((uint64_t)i << 12));
+	assert_int_equal(vmm_consume(&vmm->q), 10);
 	for (i = 0; i < SIZE; i++)
 		assert_int_equal(vmm->reads[i], (i + 3) % SIZE < 10 ? 1 : 0);
-	assert_int_equal(vmm->cons, vmm->prod);
+	assert_int_equal(vmm->q.cons, vmm->q.prod);
 }
 
 static void everything_before_a_callback_is_executed_in_order(void **state)
 {
 	struct vmm *vmm = *state;
 
-	write_command(vmm, raw(0x0000001000000003, 1)); /* CFGI_STE */
-	write_command(vmm, tlbi_va(0x1000));
-	write_command(vmm, tlbi_va(0x2000));
-	write_command(vmm, cmd_sync());
-	write_command(vmm, tlbi_va(0x3000));
-	write_command(vmm, raw(0x0000004000000004, 2)); /* CFGI_STE_RANGE */
-	write_command(vmm, cmd_sync());
-	assert_int_equal(consume(vmm), 7);
+	vmm_write(&vmm->q, raw(0x0000001000000003, 1)); /* CFGI_STE */
+	vmm_write(&vmm->q, tlbi_va(0x1000));
+	vmm_write(&vmm->q, tlbi_va(0x2000));
+	vmm_write(&vmm->q, cmd_sync());
+	vmm_write(&vmm->q, tlbi_va(0x3000));
+	vmm_write(&vmm->q, raw(0x0000004000000004, 2)); /* CFGI_STE_RANGE */
+	vmm_write(&vmm->q, cmd_sync());
+	assert_int_equal(vmm_consume(&vmm->q), 7);
 	assert_int_equal(vmm->call_count, 5);
 	assert_int_equal(vmm->calls[0].what, 'r');
 	assert_int_equal(vmm->calls[0].first, FIXTURE_VSID);
@@ -375,20 +310,20 @@ static void everything_before_a_callback_is_executed_in_order(void **state)
 	assert_int_equal(vmm->calls[3].what, 'r');
 	assert_int_equal(vmm->calls[3].executed, 1 + 3);
 	assert_int_equal(vmm->calls[4].what, 's');
-	assert_int_equal(vmm->progress.forwarded, 3);
-	assert_int_equal(vmm->progress.vmm, 4);
-	assert_int_equal(vmm->progress.host_commands, 1 + 3);
-	assert_int_equal(vmm->progress.ioctls, 2);
+	assert_int_equal(vmm->q.progress.forwarded, 3);
+	assert_int_equal(vmm->q.progress.vmm, 4);
+	assert_int_equal(vmm->q.progress.host_commands, 1 + 3);
+	assert_int_equal(vmm->q.progress.ioctls, 2);
 }
 
 static void a_sync_with_nothing_before_it_costs_no_ioctl(void **state)
 {
 	struct vmm *vmm = *state;
 
-	write_command(vmm, cmd_sync());
-	write_command(vmm, cmd_sync());
-	assert_int_equal(consume(vmm), 2);
-	assert_int_equal(vmm->progress.ioctls, 0);
+	vmm_write(&vmm->q, cmd_sync());
+	vmm_write(&vmm->q, cmd_sync());
+	assert_int_equal(vmm_consume(&vmm->q), 2);
+	assert_int_equal(vmm->q.progress.ioctls, 0);
 	assert_int_equal(vmm->call_count, 2);
 }
 
@@ -404,8 +339,8 @@ static void cfgi_ste_range_names_the_first_and_last_stream(void **state)
 
 		vmm->call_count = 0;
 		vmm->seen_count = 0;
-		write_command(vmm, raw((uint64_t)sid << 32 | 4, range));
-		assert_int_equal(consume(vmm), 1);
+		vmm_write(&vmm->q, raw((uint64_t)sid << 32 | 4, range));
+		assert_int_equal(vmm_consume(&vmm->q), 1);
 		assert_int_equal(vmm->calls[0].first, sid / span * span);
 		assert_int_equal(vmm->calls[0].last,
 				 sid / span * span + (span - 1));
@@ -418,8 +353,8 @@ static void a_sync_is_decoded_for_the_vmm(void **state)
 	struct vmm *vmm = *state;
 
 	/* CS=1, MSH=3, MSIAttr=0xf, MSIData, MSIAddress */
-	write_command(vmm, raw(0x123456780fc01046, 0xff00fedcba987654));
-	assert_int_equal(consume(vmm), 1);
+	vmm_write(&vmm->q, raw(0x123456780fc01046, 0xff00fedcba987654));
+	assert_int_equal(vmm_consume(&vmm->q), 1);
 	assert_true(vmm->sync.irq);
 	assert_true(vmm->sync.msi);
 	assert_false(vmm->sync.sev);
@@ -429,21 +364,21 @@ static void a_sync_is_decoded_for_the_vmm(void **state)
 	assert_int_equal(vmm->sync.msi_address, 0xfedcba987654);
 
 	/* An address of zero: an interrupt by wire. */
-	write_command(vmm, raw(0x1234567800001046, 0));
-	assert_int_equal(consume(vmm), 1);
+	vmm_write(&vmm->q, raw(0x1234567800001046, 0));
+	assert_int_equal(vmm_consume(&vmm->q), 1);
 	assert_true(vmm->sync.irq);
 	assert_false(vmm->sync.msi);
 	assert_int_equal(vmm->sync.msi_data, 0);
 
 	/* CS=2: an event. The MSI fields are IGNORED. */
-	write_command(vmm, raw(0x1234567800002046, 0x1000));
-	assert_int_equal(consume(vmm), 1);
+	vmm_write(&vmm->q, raw(0x1234567800002046, 0x1000));
+	assert_int_equal(vmm_consume(&vmm->q), 1);
 	assert_false(vmm->sync.irq);
 	assert_false(vmm->sync.msi);
 	assert_true(vmm->sync.sev);
 
-	write_command(vmm, raw(0x1234567800000046, 0x1000));
-	assert_int_equal(consume(vmm), 1);
+	vmm_write(&vmm->q, raw(0x1234567800000046, 0x1000));
+	assert_int_equal(vmm_consume(&vmm->q), 1);
 	assert_false(vmm->sync.irq || vmm->sync.msi || vmm->sync.sev);
 }
 
@@ -456,12 +391,12 @@ msi_and_sev_are_only_signalled_if_the_guest_was_shown_them(void **state)
 	(void)state;
 	features.idr[0] &= ~(3u << 13);
 	vmm_open(&vmm, &all_ops, &features, 0);
-	write_command(&vmm, raw(0x1234567800001046, 0x1000));
-	assert_int_equal(consume(&vmm), 1);
+	vmm_write(&vmm.q, raw(0x1234567800001046, 0x1000));
+	assert_int_equal(vmm_consume(&vmm.q), 1);
 	assert_true(vmm.sync.irq);
 	assert_false(vmm.sync.msi);
-	write_command(&vmm, raw(0x2046, 0));
-	assert_int_equal(consume(&vmm), 1);
+	vmm_write(&vmm.q, raw(0x2046, 0));
+	assert_int_equal(vmm_consume(&vmm.q), 1);
 	assert_false(vmm.sync.sev);
 	vmm_close(&vmm);
 }
@@ -473,27 +408,27 @@ static void an_illegal_command_stops_the_queue_exactly_there(void **state)
 	uint32_t bad, i;
 
 	for (bad = 0; bad < 8; bad++) {
-		uint32_t start = vmm->prod;
+		uint32_t start = vmm->q.prod;
 
 		smmuinv_mock_forget(vmm->f.mock);
 		vmm->seen_count = 0;
 		for (i = 0; i < 8; i++)
-			write_command(vmm, i == bad ?
+			vmm_write(&vmm->q, i == bad ?
 						   raw(0xff, 0) :
 						   tlbi_va((uint64_t)i << 12));
-		assert_int_equal(consume(vmm), bad);
-		assert_int_equal(vmm->cons, (start + bad) % (2 * SIZE));
-		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_ILL);
-		assert_int_equal(vmm->progress.rule,
+		assert_int_equal(vmm_consume(&vmm->q), bad);
+		assert_int_equal(vmm->q.cons, (start + bad) % (2 * SIZE));
+		assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_ILL);
+		assert_int_equal(vmm->q.progress.rule,
 				 SMMUINV_RULE_RESERVED_OPCODE);
 		assert_int_equal(executed(vmm), bad);
 		assert_int_equal(vmm->seen_count, bad + 1);
 		assert_int_equal(vmm->seen[bad].fate, SMMUINV_FATE_ILLEGAL);
 
 		/* The guest overwrites it, and the queue goes on from there. */
-		vmm->ring[vmm->cons % SIZE] = cmd_sync();
-		assert_int_equal(consume(vmm), 8 - bad);
-		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
+		vmm->q.ring[vmm->q.cons % SIZE] = cmd_sync();
+		assert_int_equal(vmm_consume(&vmm->q), 8 - bad);
+		assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_NONE);
 		assert_int_equal(executed(vmm), 7);
 	}
 }
@@ -504,12 +439,12 @@ static void what_lies_behind_an_error_is_read_again(void **state)
 	struct vmm *vmm = *state;
 	struct smmuinv_command rewritten = tlbi_va(0x7000);
 
-	write_command(vmm, raw(0, 0));
-	write_command(vmm, tlbi_va(0x1000));
-	assert_int_equal(consume(vmm), 0);
-	vmm->ring[0] = cmd_sync();
-	vmm->ring[1] = rewritten;
-	assert_int_equal(consume(vmm), 2);
+	vmm_write(&vmm->q, raw(0, 0));
+	vmm_write(&vmm->q, tlbi_va(0x1000));
+	assert_int_equal(vmm_consume(&vmm->q), 0);
+	vmm->q.ring[0] = cmd_sync();
+	vmm->q.ring[1] = rewritten;
+	assert_int_equal(vmm_consume(&vmm->q), 2);
 	assert_int_equal(times_executed(&vmm->f, &rewritten), 1);
 	assert_int_equal(executed(vmm), 1);
 }
@@ -520,23 +455,23 @@ static void an_unreadable_command_is_cerror_abt_exactly_there(void **state)
 	struct vmm *vmm = *state;
 	int bad;
 
-	vmm->by_callback = true;
+	vmm->q.by_callback = true;
 	for (bad = 0; bad < 8; bad++) {
 		uint32_t i;
 
-		vmm->prod = vmm->cons = 0;
-		vmm->unreadable = bad;
+		vmm->q.prod = vmm->q.cons = 0;
+		vmm->q.unreadable = bad;
 		vmm->seen_count = 0;
 		smmuinv_mock_forget(vmm->f.mock);
 		for (i = 0; i < 8; i++)
-			write_command(vmm, tlbi_va((uint64_t)i << 12));
-		assert_int_equal(consume(vmm), bad);
-		assert_int_equal(vmm->cons, bad);
-		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_ABT);
+			vmm_write(&vmm->q, tlbi_va((uint64_t)i << 12));
+		assert_int_equal(vmm_consume(&vmm->q), bad);
+		assert_int_equal(vmm->q.cons, bad);
+		assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_ABT);
 		assert_int_equal(executed(vmm), bad);
 		assert_int_equal(vmm->seen[bad].fate, SMMUINV_FATE_UNREADABLE);
-		vmm->unreadable = -1;
-		assert_int_equal(consume(vmm), 8 - bad);
+		vmm->q.unreadable = -1;
+		assert_int_equal(vmm_consume(&vmm->q), 8 - bad);
 		assert_int_equal(executed(vmm), 8);
 	}
 }
@@ -550,7 +485,7 @@ a_host_failure_is_an_errno_and_the_queue_can_be_retried(void **state)
 	uint32_t e, i;
 
 	for (e = 0; e < sizeof(errors) / sizeof(errors[0]); e++) {
-		uint32_t start = vmm->prod;
+		uint32_t start = vmm->q.prod;
 		/* Only a refusal tells how far the kernel came. */
 		uint32_t done = errors[e] == -EIO ? 2 : 0;
 
@@ -558,18 +493,18 @@ a_host_failure_is_an_errno_and_the_queue_can_be_retried(void **state)
 		vmm->call_count = 0;
 		vmm->seen_count = 0;
 		for (i = 0; i < 4; i++)
-			write_command(vmm, tlbi_va((uint64_t)i << 12));
-		write_command(vmm, cmd_sync());
+			vmm_write(&vmm->q, tlbi_va((uint64_t)i << 12));
+		vmm_write(&vmm->q, cmd_sync());
 		inject(&vmm->f, errors[e], 0, 2);
-		assert_int_equal(consume(vmm), errors[e]);
-		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
-		assert_int_equal(vmm->progress.consumed, done);
-		assert_int_equal(vmm->progress.host_error, errors[e]);
-		assert_int_equal(vmm->progress.host_count, 2);
-		assert_int_equal(vmm->cons, (start + done) % (2 * SIZE));
+		assert_int_equal(vmm_consume(&vmm->q), errors[e]);
+		assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_NONE);
+		assert_int_equal(vmm->q.progress.consumed, done);
+		assert_int_equal(vmm->q.progress.host_error, errors[e]);
+		assert_int_equal(vmm->q.progress.host_count, 2);
+		assert_int_equal(vmm->q.cons, (start + done) % (2 * SIZE));
 		assert_int_equal(vmm->call_count, 0);
 		assert_int_equal(vmm->seen_count, done);
-		assert_int_equal(consume(vmm), 5 - done);
+		assert_int_equal(vmm_consume(&vmm->q), 5 - done);
 		assert_int_equal(executed(vmm), 4);
 		assert_int_equal(vmm->call_count, 1);
 		assert_int_equal(vmm->seen_count, 5);
@@ -589,26 +524,25 @@ static void a_host_failure_comes_before_what_stops_the_queue_later(void **state)
 	uint32_t i;
 
 	for (i = 0; i < 5; i++) {
-		vmm->by_callback = i == 4;
+		vmm->q.by_callback = i == 4;
 		vmm->seen_count = 0;
 		vmm->call_count = 0;
-		write_command(vmm, tlbi_va(0x1000));
-		vmm->unreadable = i == 4 ? (int)(vmm->prod % SIZE) : -1;
-		write_command(vmm, i < 4 ? stops[i] : tlbi_va(0));
+		vmm_write(&vmm->q, tlbi_va(0x1000));
+		vmm->q.unreadable = i == 4 ? (int)(vmm->q.prod % SIZE) : -1;
+		vmm_write(&vmm->q, i < 4 ? stops[i] : tlbi_va(0));
 		inject(&vmm->f, -EFAULT, 0, 0);
-		assert_int_equal(consume(vmm), -EFAULT);
-		assert_int_equal(vmm->progress.consumed, 0);
-		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
+		assert_int_equal(vmm_consume(&vmm->q), -EFAULT);
+		assert_int_equal(vmm->q.progress.consumed, 0);
+		assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_NONE);
 		assert_int_equal(vmm->call_count, 0);
 		assert_int_equal(vmm->seen_count, 0);
-		vmm->prod = vmm->cons;
+		vmm->q.prod = vmm->q.cons;
 	}
 }
 
 static struct smmuinv_command atc_inv(void)
 {
-	return raw((uint64_t)FIXTURE_VSID << 32 | SMMUINV_CMD_ATC_INV,
-		   SMMUINV_ATC_SIZE_ALL);
+	return atc_inv_all(FIXTURE_VSID);
 }
 
 /* 7.1: CERROR_ATC_INV_SYNC: RD at the CMD_SYNC, no completion signalled. */
@@ -617,32 +551,32 @@ static void an_atc_timeout_stops_the_queue_at_its_sync(void **state)
 	struct vmm *vmm = *state;
 	uint32_t tries;
 
-	write_command(vmm, tlbi_va(0x1000));
-	write_command(vmm, atc_inv());
-	write_command(vmm, cmd_sync());
-	write_command(vmm, tlbi_va(0x2000));
+	vmm_write(&vmm->q, tlbi_va(0x1000));
+	vmm_write(&vmm->q, atc_inv());
+	vmm_write(&vmm->q, cmd_sync());
+	vmm_write(&vmm->q, tlbi_va(0x2000));
 	inject(&vmm->f, -ETIMEDOUT, 0, 1);
-	assert_int_equal(consume(vmm), 2);
-	assert_int_equal(vmm->cons, 2);
-	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_ATC_INV_SYNC);
-	assert_int_equal(vmm->progress.host_error, -ETIMEDOUT);
-	assert_int_equal(vmm->progress.forwarded, 0);
+	assert_int_equal(vmm_consume(&vmm->q), 2);
+	assert_int_equal(vmm->q.cons, 2);
+	assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_ATC_INV_SYNC);
+	assert_int_equal(vmm->q.progress.host_error, -ETIMEDOUT);
+	assert_int_equal(vmm->q.progress.forwarded, 0);
 	assert_int_equal(vmm->call_count, 0);
 	assert_int_equal(vmm->seen_count, 0);
 
 	/* The guest tries the CMD_SYNC again, once more in vain. */
 	for (tries = 0; tries < 3; tries++) {
 		inject(&vmm->f, -ETIMEDOUT, 0, 1);
-		assert_int_equal(consume(vmm), 0);
-		assert_int_equal(vmm->cons, 2);
-		assert_int_equal(vmm->progress.cerror,
+		assert_int_equal(vmm_consume(&vmm->q), 0);
+		assert_int_equal(vmm->q.cons, 2);
+		assert_int_equal(vmm->q.progress.cerror,
 				 SMMUINV_CERROR_ATC_INV_SYNC);
 	}
 
 	/* What lies before it is not lost: it completes with the CMD_SYNC. */
-	assert_int_equal(consume(vmm), 2);
-	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
-	assert_int_equal(vmm->progress.forwarded, 3);
+	assert_int_equal(vmm_consume(&vmm->q), 2);
+	assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(vmm->q.progress.forwarded, 3);
 	assert_int_equal(executed(vmm), 3);
 	assert_int_equal(vmm->call_count, 1);
 	assert_int_equal(vmm->calls[0].executed, 3);
@@ -658,14 +592,14 @@ what_a_guest_overwrites_after_an_atc_timeout_is_still_done(void **state)
 	struct vmm *vmm = *state;
 	struct smmuinv_command lost = tlbi_va(0x1000);
 
-	write_command(vmm, lost);
-	write_command(vmm, atc_inv());
-	write_command(vmm, cmd_sync());
+	vmm_write(&vmm->q, lost);
+	vmm_write(&vmm->q, atc_inv());
+	vmm_write(&vmm->q, cmd_sync());
 	inject(&vmm->f, -ETIMEDOUT, 0, 1);
-	assert_int_equal(consume(vmm), 2);
+	assert_int_equal(vmm_consume(&vmm->q), 2);
 	/* The entries are the guest's again, and it uses them. */
-	vmm->ring[0] = vmm->ring[1] = cmd_sync();
-	assert_int_equal(consume(vmm), 1);
+	vmm->q.ring[0] = vmm->q.ring[1] = cmd_sync();
+	assert_int_equal(vmm_consume(&vmm->q), 1);
 	assert_int_equal(times_executed(&vmm->f, &lost), 1);
 }
 
@@ -673,19 +607,19 @@ static void a_timeout_away_from_a_sync_waits_for_the_next_one(void **state)
 {
 	struct vmm *vmm = *state;
 
-	write_command(vmm, tlbi_va(0x1000));
-	write_command(vmm, atc_inv());
+	vmm_write(&vmm->q, tlbi_va(0x1000));
+	vmm_write(&vmm->q, atc_inv());
 	inject(&vmm->f, -ETIMEDOUT, 0, 1);
-	assert_int_equal(consume(vmm), 2);
-	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
-	assert_int_equal(vmm->progress.host_error, -ETIMEDOUT);
-	assert_int_equal(vmm->progress.forwarded, 0);
-	write_command(vmm, cmd_sync());
+	assert_int_equal(vmm_consume(&vmm->q), 2);
+	assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(vmm->q.progress.host_error, -ETIMEDOUT);
+	assert_int_equal(vmm->q.progress.forwarded, 0);
+	vmm_write(&vmm->q, cmd_sync());
 	inject(&vmm->f, -ETIMEDOUT, 0, 1);
-	assert_int_equal(consume(vmm), 0);
-	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_ATC_INV_SYNC);
-	assert_int_equal(consume(vmm), 1);
-	assert_int_equal(vmm->progress.forwarded, 2);
+	assert_int_equal(vmm_consume(&vmm->q), 0);
+	assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_ATC_INV_SYNC);
+	assert_int_equal(vmm_consume(&vmm->q), 1);
+	assert_int_equal(vmm->q.progress.forwarded, 2);
 	assert_int_equal(executed(vmm), 2);
 }
 
@@ -700,22 +634,22 @@ static void a_bound_does_not_keep_an_atc_timeout_from_its_sync(void **state)
 
 		vmm->seen_count = 0;
 		vmm->call_count = 0;
-		vmm->max_commands = bound;
+		vmm->q.max_commands = bound;
 		for (i = 0; i < 10; i++)
-			write_command(vmm, atc_inv());
-		write_command(vmm, cmd_sync());
+			vmm_write(&vmm->q, atc_inv());
+		vmm_write(&vmm->q, cmd_sync());
 		for (calls = 0; calls < 11; calls++) {
 			inject(&vmm->f, -ETIMEDOUT, 0, 0);
-			assert_true(consume(vmm) >= 0);
-			if (vmm->progress.cerror)
+			assert_true(vmm_consume(&vmm->q) >= 0);
+			if (vmm->q.progress.cerror)
 				break;
 		}
-		assert_int_equal(vmm->progress.cerror,
+		assert_int_equal(vmm->q.progress.cerror,
 				 SMMUINV_CERROR_ATC_INV_SYNC);
-		assert_int_equal((vmm->prod - vmm->cons) % (2 * SIZE), 1);
+		assert_int_equal((vmm->q.prod - vmm->q.cons) % (2 * SIZE), 1);
 		assert_int_equal(vmm->call_count, 0);
-		assert_int_equal(consume(vmm), 1);
-		assert_int_equal(vmm->progress.forwarded, 10);
+		assert_int_equal(vmm_consume(&vmm->q), 1);
+		assert_int_equal(vmm->q.progress.forwarded, 10);
 		assert_int_equal(vmm->call_count, 1);
 	}
 }
@@ -726,13 +660,13 @@ static void a_window_full_of_unanswered_atc_invs_is_an_errno(void **state)
 
 	(void)state;
 	vmm_open(&vmm, &all_ops, &everything, 2);
-	write_command(&vmm, tlbi_va(0x1000));
-	write_command(&vmm, atc_inv());
-	write_command(&vmm, cmd_sync());
+	vmm_write(&vmm.q, tlbi_va(0x1000));
+	vmm_write(&vmm.q, atc_inv());
+	vmm_write(&vmm.q, cmd_sync());
 	inject(&vmm.f, -ETIMEDOUT, 0, 1);
-	assert_int_equal(consume(&vmm), -ETIMEDOUT);
-	assert_int_equal(vmm.progress.consumed, 0);
-	assert_int_equal(consume(&vmm), 3);
+	assert_int_equal(vmm_consume(&vmm.q), -ETIMEDOUT);
+	assert_int_equal(vmm.q.progress.consumed, 0);
+	assert_int_equal(vmm_consume(&vmm.q), 3);
 	assert_int_equal(executed(&vmm), 2);
 	vmm_close(&vmm);
 }
@@ -748,25 +682,25 @@ static void carried_commands_wait_for_a_sync_and_hinder_no_other(void **state)
 		struct vmm vmm;
 
 		vmm_open(&vmm, &all_ops, &everything, window);
-		write_command(&vmm, tlbi_va(0x1000));
-		write_command(&vmm, atc_inv());
-		write_command(&vmm, cmd_sync());
+		vmm_write(&vmm.q, tlbi_va(0x1000));
+		vmm_write(&vmm.q, atc_inv());
+		vmm_write(&vmm.q, cmd_sync());
 		inject(&vmm.f, -ETIMEDOUT, 0, 0);
-		assert_int_equal(consume(&vmm), 2);
+		assert_int_equal(vmm_consume(&vmm.q), 2);
 		/* Instead of the CMD_SYNC the guest now has other commands. */
-		vmm.prod = vmm.cons;
-		write_command(&vmm, raw(0x0000004200000003, 1)); /* CFGI_STE */
+		vmm.q.prod = vmm.q.cons;
+		vmm_write(&vmm.q, raw(0x0000004200000003, 1)); /* CFGI_STE */
 		for (i = 0; i < 6; i++)
-			write_command(&vmm, tlbi_va((uint64_t)(i + 2) << 12));
+			vmm_write(&vmm.q, tlbi_va((uint64_t)(i + 2) << 12));
 		inject(&vmm.f, -EFAULT, 0, 0);
-		assert_int_equal(consume(&vmm), -EFAULT);
-		assert_int_equal(vmm.progress.consumed, 1);
+		assert_int_equal(vmm_consume(&vmm.q), -EFAULT);
+		assert_int_equal(vmm.q.progress.consumed, 1);
 		assert_int_equal(vmm.calls[0].what, 'r');
-		assert_int_equal(consume(&vmm), 6);
+		assert_int_equal(vmm_consume(&vmm.q), 6);
 		assert_int_equal(executed(&vmm), 6);
 		assert_int_equal(vmm.seen_count, 7);
-		write_command(&vmm, cmd_sync());
-		assert_int_equal(consume(&vmm), 1);
+		vmm_write(&vmm.q, cmd_sync());
+		assert_int_equal(vmm_consume(&vmm.q), 1);
 		assert_int_equal(executed(&vmm), 8);
 		assert_int_equal(vmm.seen_count, 10);
 		vmm_close(&vmm);
@@ -778,19 +712,19 @@ static void carried_commands_that_are_done_are_not_repeated(void **state)
 {
 	struct vmm *vmm = *state;
 
-	write_command(vmm, tlbi_va(0x1000));
-	write_command(vmm, atc_inv());
-	write_command(vmm, cmd_sync());
+	vmm_write(&vmm->q, tlbi_va(0x1000));
+	vmm_write(&vmm->q, atc_inv());
+	vmm_write(&vmm->q, cmd_sync());
 	inject(&vmm->f, -ETIMEDOUT, 0, 1);
-	assert_int_equal(consume(vmm), 2);
+	assert_int_equal(vmm_consume(&vmm->q), 2);
 	inject(&vmm->f, -EIO, 0, 1);
-	assert_int_equal(consume(vmm), -ENODEV);
-	assert_int_equal(vmm->progress.fault_vsid, FIXTURE_VSID);
-	assert_int_equal(vmm->progress.consumed, 0);
-	assert_int_equal(vmm->progress.forwarded, 1);
+	assert_int_equal(vmm_consume(&vmm->q), -ENODEV);
+	assert_int_equal(vmm->q.progress.fault_vsid, FIXTURE_VSID);
+	assert_int_equal(vmm->q.progress.consumed, 0);
+	assert_int_equal(vmm->q.progress.forwarded, 1);
 	assert_int_equal(executed(vmm), 1);
-	assert_int_equal(consume(vmm), 1);
-	assert_int_equal(vmm->progress.forwarded, 1);
+	assert_int_equal(vmm_consume(&vmm->q), 1);
+	assert_int_equal(vmm->q.progress.forwarded, 1);
 	assert_int_equal(executed(vmm), 2);
 }
 
@@ -798,13 +732,13 @@ static void a_reset_forgets_what_was_carried(void **state)
 {
 	struct vmm *vmm = *state;
 
-	write_command(vmm, atc_inv());
-	write_command(vmm, cmd_sync());
+	vmm_write(&vmm->q, atc_inv());
+	vmm_write(&vmm->q, cmd_sync());
 	inject(&vmm->f, -ETIMEDOUT, 0, 0);
-	assert_int_equal(consume(vmm), 1);
-	smmuinv_queue_reset(vmm->queue);
-	assert_int_equal(consume(vmm), 1);
-	assert_int_equal(vmm->progress.forwarded, 0);
+	assert_int_equal(vmm_consume(&vmm->q), 1);
+	smmuinv_queue_reset(vmm->q.queue);
+	assert_int_equal(vmm_consume(&vmm->q), 1);
+	assert_int_equal(vmm->q.progress.forwarded, 0);
 	assert_int_equal(executed(vmm), 0);
 }
 
@@ -821,18 +755,18 @@ static void a_failed_callback_is_presented_again(void **state)
 	for (i = 0; i < 3; i++) {
 		smmuinv_mock_forget(vmm->f.mock);
 		vmm->call_count = 0;
-		write_command(vmm, tlbi_va(0x1000));
-		write_command(vmm, commands[i]);
-		write_command(vmm, tlbi_va(0x2000));
+		vmm_write(&vmm->q, tlbi_va(0x1000));
+		vmm_write(&vmm->q, commands[i]);
+		vmm_write(&vmm->q, tlbi_va(0x2000));
 		vmm->answer = -ENODATA;
 		/* What is behind a CMD_SYNC goes down with what is before. */
 		ahead = smmuinv_command_opcode(&commands[i]) ==
 			SMMUINV_CMD_SYNC;
-		assert_int_equal(consume(vmm), -ENODATA);
-		assert_int_equal(vmm->progress.consumed, 1);
+		assert_int_equal(vmm_consume(&vmm->q), -ENODATA);
+		assert_int_equal(vmm->q.progress.consumed, 1);
 		assert_int_equal(executed(vmm), 1 + ahead);
 		vmm->answer = 0;
-		assert_int_equal(consume(vmm), 2);
+		assert_int_equal(vmm_consume(&vmm->q), 2);
 		assert_int_equal(vmm->call_count, 2);
 		assert_int_equal(executed(vmm), 2 + ahead);
 	}
@@ -849,20 +783,20 @@ static void a_failed_command_callback_is_presented_again(void **state)
 
 	(void)state;
 	vmm_open(&vmm, &all_ops, &emulated, 0);
-	write_command(&vmm, tlbi_va(0x1000));
-	write_command(&vmm, raw(0x44, 0)); /* RESUME */
-	write_command(&vmm, tlbi_va(0x2000));
+	vmm_write(&vmm.q, tlbi_va(0x1000));
+	vmm_write(&vmm.q, raw(0x44, 0)); /* RESUME */
+	vmm_write(&vmm.q, tlbi_va(0x2000));
 	/* Mended by another call; what fails is the callback. */
 	inject(&vmm.f, -EINTR, 0, 0);
 	vmm.answer = -ENODATA;
-	assert_int_equal(consume(&vmm), -ENODATA);
-	assert_int_equal(vmm.progress.consumed, 1);
-	assert_int_equal(vmm.progress.host_error, 0);
+	assert_int_equal(vmm_consume(&vmm.q), -ENODATA);
+	assert_int_equal(vmm.q.progress.consumed, 1);
+	assert_int_equal(vmm.q.progress.host_error, 0);
 	assert_int_equal(executed(&vmm), 1);
 	vmm.answer = 0;
-	assert_int_equal(consume(&vmm), 2);
+	assert_int_equal(vmm_consume(&vmm.q), 2);
 	assert_int_equal(vmm.call_count, 2);
-	assert_int_equal(vmm.progress.vmm, 1);
+	assert_int_equal(vmm.q.progress.vmm, 1);
 	assert_int_equal(executed(&vmm), 2);
 	vmm_close(&vmm);
 }
@@ -871,26 +805,26 @@ static void a_callbacks_errno_is_told_apart_from_the_hosts(void **state)
 {
 	struct vmm *vmm = *state;
 
-	write_command(vmm, tlbi_va(0x1000));
-	write_command(vmm, tlbi_va(0x2000));
-	write_command(vmm, cmd_sync());
+	vmm_write(&vmm->q, tlbi_va(0x1000));
+	vmm_write(&vmm->q, tlbi_va(0x2000));
+	vmm_write(&vmm->q, cmd_sync());
 	/* Mended by smaller calls; what fails is the callback. */
 	inject(&vmm->f, -ENOMEM, 0, SMMUINV_MOCK_COUNT_AS_GIVEN);
 	vmm->answer = -ENODATA;
-	assert_int_equal(consume(vmm), -ENODATA);
-	assert_int_equal(vmm->progress.host_error, 0);
-	assert_int_equal(vmm->progress.forwarded, 2);
+	assert_int_equal(vmm_consume(&vmm->q), -ENODATA);
+	assert_int_equal(vmm->q.progress.host_error, 0);
+	assert_int_equal(vmm->q.progress.forwarded, 2);
 }
 
 static void prefetches_need_nothing(void **state)
 {
 	struct vmm *vmm = *state;
 
-	write_command(vmm, raw(0x01, 0));
-	write_command(vmm, raw(0x02, 0));
-	assert_int_equal(consume(vmm), 2);
-	assert_int_equal(vmm->progress.dropped, 2);
-	assert_int_equal(vmm->progress.ioctls, 0);
+	vmm_write(&vmm->q, raw(0x01, 0));
+	vmm_write(&vmm->q, raw(0x02, 0));
+	assert_int_equal(vmm_consume(&vmm->q), 2);
+	assert_int_equal(vmm->q.progress.dropped, 2);
+	assert_int_equal(vmm->q.progress.ioctls, 0);
 	assert_int_equal(vmm->call_count, 0);
 	assert_int_equal(vmm->seen[0].fate, SMMUINV_FATE_DROPPED);
 	assert_int_equal(vmm->seen[0].rule, SMMUINV_RULE_PREFETCH);
@@ -900,12 +834,12 @@ static void a_bogus_streamid_is_complete_and_reaches_no_device(void **state)
 {
 	struct vmm *vmm = *state;
 
-	write_command(vmm, cfgi_cd(0xbad));
-	write_command(vmm, raw((uint64_t)0xbad << 32 | 0x40, 52));
-	write_command(vmm, cfgi_cd(FIXTURE_VSID));
-	assert_int_equal(consume(vmm), 3);
-	assert_int_equal(vmm->progress.dropped, 2);
-	assert_int_equal(vmm->progress.forwarded, 1);
+	vmm_write(&vmm->q, cfgi_cd(0xbad));
+	vmm_write(&vmm->q, raw((uint64_t)0xbad << 32 | 0x40, 52));
+	vmm_write(&vmm->q, cfgi_cd(FIXTURE_VSID));
+	assert_int_equal(vmm_consume(&vmm->q), 3);
+	assert_int_equal(vmm->q.progress.dropped, 2);
+	assert_int_equal(vmm->q.progress.forwarded, 1);
 	assert_int_equal(vmm->seen[1].rule, SMMUINV_RULE_STREAM_UNKNOWN);
 	assert_int_equal(executed(vmm), 1);
 }
@@ -920,9 +854,9 @@ static void what_the_registers_offer_goes_to_the_vmm(void **state)
 	(void)state;
 	vmm_open(&vmm, &all_ops, &emulated, 0);
 	for (i = 0; i < sizeof(opcodes); i++) {
-		write_command(&vmm, raw(opcodes[i], 0));
-		assert_int_equal(consume(&vmm), 1);
-		assert_int_equal(vmm.progress.vmm, 1);
+		vmm_write(&vmm.q, raw(opcodes[i], 0));
+		assert_int_equal(vmm_consume(&vmm.q), 1);
+		assert_int_equal(vmm.q.progress.vmm, 1);
 		assert_int_equal(vmm.calls[i].what, 'c');
 		assert_int_equal(vmm.calls[i].first, opcodes[i]);
 	}
@@ -938,10 +872,10 @@ static void what_the_registers_do_not_offer_is_illegal(void **state)
 	uint32_t i;
 
 	for (i = 0; i < sizeof(opcodes); i++) {
-		write_command(vmm, raw(opcodes[i], 0));
-		assert_int_equal(consume(vmm), 0);
-		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_ILL);
-		vmm->prod = vmm->cons;
+		vmm_write(&vmm->q, raw(opcodes[i], 0));
+		assert_int_equal(vmm_consume(&vmm->q), 0);
+		assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_ILL);
+		vmm->q.prod = vmm->q.cons;
 	}
 	assert_int_equal(vmm->call_count, 0);
 }
@@ -954,11 +888,11 @@ without_a_callback_such_a_command_is_illegal_and_not_lost(void **state)
 
 	(void)state;
 	vmm_open(&vmm, &ops, &emulated, 0);
-	write_command(&vmm, tlbi_va(0x1000));
-	write_command(&vmm, raw(0x44, 0));
-	assert_int_equal(consume(&vmm), 1);
-	assert_int_equal(vmm.progress.cerror, SMMUINV_CERROR_ILL);
-	assert_int_equal(vmm.progress.rule, SMMUINV_RULE_NOT_OFFERED);
+	vmm_write(&vmm.q, tlbi_va(0x1000));
+	vmm_write(&vmm.q, raw(0x44, 0));
+	assert_int_equal(vmm_consume(&vmm.q), 1);
+	assert_int_equal(vmm.q.progress.cerror, SMMUINV_CERROR_ILL);
+	assert_int_equal(vmm.q.progress.rule, SMMUINV_RULE_NOT_OFFERED);
 	assert_int_equal(executed(&vmm), 1);
 	vmm_close(&vmm);
 }
@@ -970,12 +904,12 @@ static void optional_callbacks_may_be_missing(void **state)
 
 	(void)state;
 	vmm_open(&vmm, &ops, &everything, 0);
-	write_command(&vmm, raw(0x03, 1));
-	write_command(&vmm, raw(0x04, 31));
-	write_command(&vmm, tlbi_va(0));
-	write_command(&vmm, cmd_sync());
-	assert_int_equal(consume(&vmm), 4);
-	assert_int_equal(vmm.progress.vmm, 3);
+	vmm_write(&vmm.q, raw(0x03, 1));
+	vmm_write(&vmm.q, raw(0x04, 31));
+	vmm_write(&vmm.q, tlbi_va(0));
+	vmm_write(&vmm.q, cmd_sync());
+	assert_int_equal(vmm_consume(&vmm.q), 4);
+	assert_int_equal(vmm.q.progress.vmm, 3);
 	/* And the CFGI_CD_ALL that goes with the CFGI_ALL (4.3.1). */
 	assert_int_equal(executed(&vmm), 2);
 	vmm_close(&vmm);
@@ -988,8 +922,8 @@ static void the_vmm_gets_commands_without_their_res0_bits(void **state)
 
 	(void)state;
 	vmm_open(&vmm, &all_ops, &emulated, 0);
-	write_command(&vmm, raw(0x00000012ffffb844, 0xffffffffffffbeef));
-	assert_int_equal(consume(&vmm), 1);
+	vmm_write(&vmm.q, raw(0x00000012ffffb844, 0xffffffffffffbeef));
+	assert_int_equal(vmm_consume(&vmm.q), 1);
 	assert_command_equal(&vmm.command, &clean);
 	vmm_close(&vmm);
 }
@@ -1002,15 +936,15 @@ static void what_the_host_cannot_express_is_an_errno(void **state)
 
 	host.idr[1] = 0;
 	smmuinv__check_compile(&vmm->f.vsmmu->check, &everything, &host, 0);
-	write_command(vmm, tlbi_va(0x1000));
-	write_command(vmm, raw(0x1005, 0)); /* CFGI_CD, SubstreamID 1 */
+	vmm_write(&vmm->q, tlbi_va(0x1000));
+	vmm_write(&vmm->q, raw(0x1005, 0)); /* CFGI_CD, SubstreamID 1 */
 	inject(&vmm->f, -EFAULT, 0, 0);
-	assert_int_equal(consume(vmm), -EFAULT);
-	assert_int_equal(vmm->progress.consumed, 0);
-	assert_int_equal(consume(vmm), -EOPNOTSUPP);
-	assert_int_equal(vmm->progress.consumed, 1);
-	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
-	assert_int_equal(vmm->progress.rule, SMMUINV_RULE_HOST_LACKS);
+	assert_int_equal(vmm_consume(&vmm->q), -EFAULT);
+	assert_int_equal(vmm->q.progress.consumed, 0);
+	assert_int_equal(vmm_consume(&vmm->q), -EOPNOTSUPP);
+	assert_int_equal(vmm->q.progress.consumed, 1);
+	assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(vmm->q.progress.rule, SMMUINV_RULE_HOST_LACKS);
 	assert_int_equal(executed(vmm), 1);
 }
 
@@ -1020,16 +954,16 @@ static void a_call_consumes_no_more_than_its_bound(void **state)
 	uint32_t i, bound;
 
 	for (bound = 1; bound <= SIZE; bound++) {
-		vmm->max_commands = bound;
+		vmm->q.max_commands = bound;
 		vmm->seen_count = 0;
-		vmm->prod = vmm->cons;
+		vmm->q.prod = vmm->q.cons;
 		for (i = 0; i < SIZE; i++)
-			write_command(vmm, tlbi_va((uint64_t)i << 12));
+			vmm_write(&vmm->q, tlbi_va((uint64_t)i << 12));
 		for (i = 0; i < SIZE; i += bound)
-			assert_int_equal(consume(vmm),
+			assert_int_equal(vmm_consume(&vmm->q),
 					 bound < SIZE - i ? bound : SIZE - i);
-		assert_int_equal(vmm->cons, vmm->prod);
-		assert_int_equal(consume(vmm), 0);
+		assert_int_equal(vmm->q.cons, vmm->q.prod);
+		assert_int_equal(vmm_consume(&vmm->q), 0);
 	}
 }
 
@@ -1043,10 +977,10 @@ static void a_small_window_means_more_ioctls_and_the_same_effect(void **state)
 
 		vmm_open(&vmm, &all_ops, &everything, window);
 		for (i = 0; i < SIZE; i++)
-			write_command(&vmm, tlbi_va((uint64_t)i << 12));
-		assert_int_equal(consume(&vmm), SIZE);
+			vmm_write(&vmm.q, tlbi_va((uint64_t)i << 12));
+		assert_int_equal(vmm_consume(&vmm.q), SIZE);
 		assert_int_equal(executed(&vmm), SIZE);
-		assert_int_equal(vmm.progress.ioctls,
+		assert_int_equal(vmm.q.progress.ioctls,
 				 (SIZE + window - 1) / window);
 		assert_int_equal(vmm.seen_count, SIZE);
 		vmm_close(&vmm);
@@ -1068,8 +1002,8 @@ static void the_fate_of_every_command_is_told_in_order(void **state)
 	uint32_t i;
 
 	for (i = 0; i < 6; i++)
-		write_command(vmm, commands[i]);
-	assert_int_equal(consume(vmm), 5);
+		vmm_write(&vmm->q, commands[i]);
+	assert_int_equal(vmm_consume(&vmm->q), 5);
 	assert_int_equal(vmm->seen_count, 6);
 	for (i = 0; i < 6; i++) {
 		assert_int_equal(vmm->seen[i].index, i);
@@ -1090,13 +1024,13 @@ static void a_callback_may_change_the_streams(void **state)
 	struct vmm *vmm = *state;
 
 	vmm->in_sync = remove_and_add_stream;
-	write_command(vmm, cfgi_cd(FIXTURE_VSID));
-	write_command(vmm, cmd_sync());
-	write_command(vmm, cfgi_cd(FIXTURE_VSID));
-	write_command(vmm, cfgi_cd(FIXTURE_VSID + 1));
-	assert_int_equal(consume(vmm), 4);
-	assert_int_equal(vmm->progress.forwarded, 2);
-	assert_int_equal(vmm->progress.dropped, 1);
+	vmm_write(&vmm->q, cfgi_cd(FIXTURE_VSID));
+	vmm_write(&vmm->q, cmd_sync());
+	vmm_write(&vmm->q, cfgi_cd(FIXTURE_VSID));
+	vmm_write(&vmm->q, cfgi_cd(FIXTURE_VSID + 1));
+	assert_int_equal(vmm_consume(&vmm->q), 4);
+	assert_int_equal(vmm->q.progress.forwarded, 2);
+	assert_int_equal(vmm->q.progress.dropped, 1);
 }
 
 static int consume_again(struct vmm *vmm)
@@ -1104,11 +1038,11 @@ static int consume_again(struct vmm *vmm)
 	struct smmuinv_progress progress = { .size = sizeof(progress) };
 	struct smmuinv_ring ring = {
 		.size = sizeof(ring),
-		.base = vmm->ring,
+		.base = vmm->q.ring,
 		.log2size = LOG2SIZE,
 	};
 
-	assert_int_equal(smmuinv_queue_consume(vmm->queue, &ring, &progress),
+	assert_int_equal(smmuinv_queue_consume(vmm->q.queue, &ring, &progress),
 			 -EBUSY);
 	return 0;
 }
@@ -1118,10 +1052,10 @@ static void a_callback_may_not_consume_its_own_queue(void **state)
 	struct vmm *vmm = *state;
 
 	vmm->in_sync = consume_again;
-	write_command(vmm, cmd_sync());
-	assert_int_equal(consume(vmm), 1);
-	write_command(vmm, cmd_sync());
-	assert_int_equal(consume(vmm), 1);
+	vmm_write(&vmm->q, cmd_sync());
+	assert_int_equal(vmm_consume(&vmm->q), 1);
+	vmm_write(&vmm->q, cmd_sync());
+	assert_int_equal(vmm_consume(&vmm->q), 1);
 }
 
 static void the_largest_queue_is_consumed_whole(void **state)
@@ -1139,7 +1073,7 @@ static void the_largest_queue_is_consumed_whole(void **state)
 	for (i = 0; i < entries; i++)
 		ring[i] = tlbi_va((uint64_t)i << 12);
 	assert_int_equal(smmuinv_queue_consume(
-				 vmm.queue,
+				 vmm.q.queue,
 				 &(struct smmuinv_ring){
 					 .size = sizeof(struct smmuinv_ring),
 					 .base = ring,
@@ -1166,7 +1100,7 @@ static void bad_arguments_are_refused(void **state)
 	struct smmuinv_progress progress = { .size = sizeof(progress) };
 	const struct smmuinv_ring good = {
 		.size = sizeof(good),
-		.base = vmm->ring,
+		.base = vmm->q.ring,
 		.log2size = LOG2SIZE,
 	};
 	struct smmuinv_ring ring = good;
@@ -1191,23 +1125,23 @@ static void bad_arguments_are_refused(void **state)
 
 	assert_int_equal(smmuinv_queue_consume(NULL, &ring, &progress),
 			 -EINVAL);
-	assert_int_equal(smmuinv_queue_consume(vmm->queue, NULL, &progress),
+	assert_int_equal(smmuinv_queue_consume(vmm->q.queue, NULL, &progress),
 			 -EINVAL);
-	assert_int_equal(smmuinv_queue_consume(vmm->queue, &ring, NULL),
+	assert_int_equal(smmuinv_queue_consume(vmm->q.queue, &ring, NULL),
 			 -EINVAL);
 	ring.log2size = SMMUINV_QUEUE_LOG2SIZE_MAX + 1;
-	assert_int_equal(smmuinv_queue_consume(vmm->queue, &ring, &progress),
+	assert_int_equal(smmuinv_queue_consume(vmm->q.queue, &ring, &progress),
 			 -EINVAL);
 	ring = good;
-	ring.base = (const char *)vmm->ring + 4;
-	assert_int_equal(smmuinv_queue_consume(vmm->queue, &ring, &progress),
+	ring.base = (const char *)vmm->q.ring + 4;
+	assert_int_equal(smmuinv_queue_consume(vmm->q.queue, &ring, &progress),
 			 -EINVAL);
 	ring = good;
 	ring.size = 0;
-	assert_int_equal(smmuinv_queue_consume(vmm->queue, &ring, &progress),
+	assert_int_equal(smmuinv_queue_consume(vmm->q.queue, &ring, &progress),
 			 -EINVAL);
 	progress.size = 0;
-	assert_int_equal(smmuinv_queue_consume(vmm->queue, &good, &progress),
+	assert_int_equal(smmuinv_queue_consume(vmm->q.queue, &good, &progress),
 			 -EINVAL);
 }
 
@@ -1218,8 +1152,8 @@ static void a_ring_needs_a_pointer_or_a_callback(void **state)
 
 	(void)state;
 	vmm_open(&vmm, &ops, &everything, 0);
-	vmm.by_callback = true;
-	assert_int_equal(consume(&vmm), -EINVAL);
+	vmm.q.by_callback = true;
+	assert_int_equal(vmm_consume(&vmm.q), -EINVAL);
 	vmm_close(&vmm);
 }
 
@@ -1293,10 +1227,10 @@ static void write_text(struct vmm *vmm, const char *text)
 	vmm->in_sync = sync_of_text;
 	vmm->call_count = vmm->seen_count = vmm->cd_count = 0;
 	vmm->f.call_count = 0;
-	vmm->prod = vmm->cons = 0;
+	vmm->q.prod = vmm->q.cons = 0;
 	smmuinv_mock_forget(vmm->f.mock);
 	for (i = 0; text[i]; i++)
-		write_command(vmm, of_letter(text[i], i));
+		vmm_write(&vmm->q, of_letter(text[i], i));
 }
 
 /* Every plan, and every way to read a queue. */
@@ -1309,9 +1243,8 @@ static void with_each(const struct smmuinv_features *features, uint32_t window,
 		for (w = 0; w < WAYS; w++) {
 			struct vmm vmm;
 
-			vmm_open_with(&vmm, ways[w].ops, features, plans[p],
-				      window);
-			vmm.by_callback = ways[w].by_callback;
+			vmm_open_with(&vmm, &all_ops, (enum way)w, features,
+				      plans[p], window);
 			test(&vmm, plans[p]);
 			vmm_close(&vmm);
 		}
@@ -1323,10 +1256,10 @@ static void assert_text_is_consumed(struct vmm *vmm, const char *text)
 	uint32_t n = (uint32_t)strlen(text);
 
 	write_text(vmm, text);
-	assert_int_equal(consume(vmm), n);
-	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
-	assert_int_equal(vmm->progress.ioctls, vmm->f.call_count);
-	assert_int_equal(vmm->progress.forwarded + vmm->progress.vmm, n);
+	assert_int_equal(vmm_consume(&vmm->q), n);
+	assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(vmm->q.progress.ioctls, vmm->f.call_count);
+	assert_int_equal(vmm->q.progress.forwarded + vmm->q.progress.vmm, n);
 	assert_executed_before(vmm, n);
 	assert_signaled_before(vmm, n);
 }
@@ -1452,10 +1385,10 @@ ranks_are_in_order_in_random_windows_in_three_calls_at_most(void **state)
 static void assert_rest_is_consumed(struct vmm *vmm)
 {
 	uint32_t n = (uint32_t)strlen(vmm->text);
-	uint32_t left = n - vmm->cons;
+	uint32_t left = n - vmm->q.cons;
 
-	assert_int_equal(consume(vmm), left);
-	assert_int_equal(vmm->cons, vmm->prod);
+	assert_int_equal(vmm_consume(&vmm->q), left);
+	assert_int_equal(vmm->q.cons, vmm->q.prod);
 	assert_executed_before(vmm, n);
 	assert_signaled_before(vmm, n);
 }
@@ -1473,12 +1406,13 @@ static void refusals(struct vmm *vmm, enum smmuinv_plan plan)
 			continue;
 		write_text(vmm, WINDOW_TEXT);
 		vmm->f.refused = &culprit;
-		assert_int_equal(consume(vmm), letter == 'T' ? -EIO : -ENODEV);
-		assert_int_equal(vmm->progress.fault_vsid,
+		assert_int_equal(vmm_consume(&vmm->q),
+				 letter == 'T' ? -EIO : -ENODEV);
+		assert_int_equal(vmm->q.progress.fault_vsid,
 				 letter == 'T' ? 0 : FIXTURE_VSID);
-		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
-		assert_int_equal(vmm->progress.host_error, -EIO);
-		assert_int_equal(vmm->cons, bad);
+		assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_NONE);
+		assert_int_equal(vmm->q.progress.host_error, -EIO);
+		assert_int_equal(vmm->q.cons, bad);
 		assert_executed_before(vmm, bad);
 		assert_signaled_before(vmm, bad);
 		assert_int_equal(times_executed(&vmm->f, &culprit), 0);
@@ -1509,21 +1443,22 @@ static void failures(struct vmm *vmm, enum smmuinv_plan plan)
 			write_text(vmm, WINDOW_TEXT);
 			assert_int_equal(
 				smmuinv_mock_inject(vmm->f.mock, &fault), 0);
-			for (tries = 0; vmm->cons != vmm->prod; tries++) {
+			for (tries = 0; vmm->q.cons != vmm->q.prod; tries++) {
 				assert_true(tries < 3);
-				rc = consume(vmm);
-				assert_signaled_before(vmm, vmm->cons);
-				if (vmm->progress.cerror)
-					assert_true(is_sync(vmm, vmm->cons));
+				rc = vmm_consume(&vmm->q);
+				assert_signaled_before(vmm, vmm->q.cons);
+				if (vmm->q.progress.cerror)
+					assert_true(is_sync(vmm, vmm->q.cons));
 				else if (rc < 0)
-					assert_executed_before(vmm, vmm->cons);
+					assert_executed_before(vmm,
+							       vmm->q.cons);
 			}
 			assert_executed_before(vmm, SIZE);
 			/* A window of fewer calls than that. */
 			while (smmuinv_mock_faults_left(vmm->f.mock)) {
-				write_command(vmm, tlbi_va(0));
-				consume(vmm);
-				vmm->cons = vmm->prod;
+				vmm_write(&vmm->q, tlbi_va(0));
+				vmm_consume(&vmm->q);
+				vmm->q.cons = vmm->q.prod;
 			}
 		}
 	}
@@ -1546,10 +1481,10 @@ static void failing_callbacks(struct vmm *vmm, enum smmuinv_plan plan)
 			continue;
 		write_text(vmm, WINDOW_TEXT);
 		vmm->failing = (int)n;
-		assert_int_equal(consume(vmm), -ENODATA);
-		assert_int_equal(vmm->progress.host_error, 0);
-		assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_NONE);
-		assert_int_equal(vmm->cons, n);
+		assert_int_equal(vmm_consume(&vmm->q), -ENODATA);
+		assert_int_equal(vmm->q.progress.host_error, 0);
+		assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_NONE);
+		assert_int_equal(vmm->q.cons, n);
 		assert_signaled_before(vmm, n);
 		assert_executed_before(vmm, n);
 		vmm->failing = -1;
@@ -1595,18 +1530,18 @@ static void timeouts(struct vmm *vmm, enum smmuinv_plan plan)
 	write_text(vmm, "TSASTSAS");
 	for (tries = 0; tries < 3; tries++) {
 		assert_int_equal(smmuinv_mock_inject(vmm->f.mock, &fault), 0);
-		assert_int_equal(consume(vmm), tries ? 0 : 3);
-		assert_int_equal(vmm->cons, 3);
-		assert_int_equal(vmm->progress.cerror,
+		assert_int_equal(vmm_consume(&vmm->q), tries ? 0 : 3);
+		assert_int_equal(vmm->q.cons, 3);
+		assert_int_equal(vmm->q.progress.cerror,
 				 SMMUINV_CERROR_ATC_INV_SYNC);
-		assert_int_equal(vmm->progress.host_error, -ETIMEDOUT);
-		assert_int_equal(vmm->progress.forwarded, tries ? 0 : 1);
+		assert_int_equal(vmm->q.progress.host_error, -ETIMEDOUT);
+		assert_int_equal(vmm->q.progress.forwarded, tries ? 0 : 1);
 		assert_signaled_before(vmm, 3);
 		/* As written it is now with the TLBI that follows it. */
 		fault.pass = plan == SMMUINV_PLAN_FEWEST ? 1 : 0;
 	}
-	assert_int_equal(consume(vmm), 5);
-	assert_int_equal(vmm->progress.forwarded, 3);
+	assert_int_equal(vmm_consume(&vmm->q), 5);
+	assert_int_equal(vmm->q.progress.forwarded, 3);
 	assert_signaled_before(vmm, 8);
 	assert_ranks_in_order(vmm);
 }
@@ -1626,18 +1561,18 @@ static void traces(struct vmm *vmm, enum smmuinv_plan plan)
 	(void)plan;
 	write_text(vmm, "ASCCS");
 	for (i = 2; i < 4; i++)
-		vmm->ring[i] = i % 2 ? cfgi_cd(0xbad) :
-				       raw(SMMUINV_CMD_PREFETCH_CONFIG, 0);
+		vmm->q.ring[i] = i % 2 ? cfgi_cd(0xbad) :
+					 raw(SMMUINV_CMD_PREFETCH_CONFIG, 0);
 	inject(&vmm->f, -ETIMEDOUT, 0, 0);
-	assert_int_equal(consume(vmm), 1);
-	assert_int_equal(vmm->progress.cerror, SMMUINV_CERROR_ATC_INV_SYNC);
+	assert_int_equal(vmm_consume(&vmm->q), 1);
+	assert_int_equal(vmm->q.progress.cerror, SMMUINV_CERROR_ATC_INV_SYNC);
 	/* 7.1: what is behind an error may be written anew. */
 	vmm->text = "ASTTS";
 	for (i = 2; i < 4; i++)
-		vmm->ring[i] = of_letter('T', i);
+		vmm->q.ring[i] = of_letter('T', i);
 	assert_rest_is_consumed(vmm);
-	assert_int_equal(vmm->progress.forwarded, 3);
-	assert_int_equal(vmm->progress.dropped, 0);
+	assert_int_equal(vmm->q.progress.forwarded, 3);
+	assert_int_equal(vmm->q.progress.dropped, 0);
 }
 
 static void
@@ -1656,17 +1591,17 @@ static void a_strict_queue_signals_only_syncs_without_res0_bits(void **state)
 	for (w = 0; w < WAYS; w++) {
 		struct vmm vmm;
 
-		vmm_open(&vmm, ways[w].ops, &everything, 0);
-		vmm.by_callback = ways[w].by_callback;
+		vmm_open_with(&vmm, &all_ops, (enum way)w, &everything,
+			      SMMUINV_PLAN_AS_WRITTEN, 0);
 		smmuinv__check_compile(&vmm.f.vsmmu->check, &everything,
 				       &everything, SMMUINV_CHECK_STRICT);
-		write_command(&vmm, tlbi_va(0x1000));
-		write_command(&vmm, cmd_sync());
-		write_command(&vmm, raw(SMMUINV_CMD_SYNC | 1 << 8, 0));
-		assert_int_equal(consume(&vmm), 2);
+		vmm_write(&vmm.q, tlbi_va(0x1000));
+		vmm_write(&vmm.q, cmd_sync());
+		vmm_write(&vmm.q, raw(SMMUINV_CMD_SYNC | 1 << 8, 0));
+		assert_int_equal(vmm_consume(&vmm.q), 2);
 		assert_int_equal(vmm.call_count, 1);
-		assert_int_equal(vmm.progress.cerror, SMMUINV_CERROR_ILL);
-		assert_int_equal(vmm.progress.rule, SMMUINV_RULE_RES0);
+		assert_int_equal(vmm.q.progress.cerror, SMMUINV_CERROR_ILL);
+		assert_int_equal(vmm.q.progress.rule, SMMUINV_RULE_RES0);
 		vmm_close(&vmm);
 	}
 }
@@ -1706,10 +1641,10 @@ static void cd_callbacks(struct vmm *vmm, enum smmuinv_plan plan)
 	for (start = 0; start < SIZE; start++) {
 		write_text(vmm, "");
 		vmm->in_sync = NULL;
-		vmm->prod = vmm->cons = start;
+		vmm->q.prod = vmm->q.cons = start;
 		for (i = 0; i < sizeof(commands) / sizeof(*commands); i++)
-			write_command(vmm, commands[i]);
-		assert_int_equal(consume(vmm), i);
+			vmm_write(&vmm->q, commands[i]);
+		assert_int_equal(vmm_consume(&vmm->q), i);
 		assert_int_equal(vmm->cd_count, 3);
 		for (i = 0; i < 3; i++) {
 			assert_int_equal(vmm->cds[i].sid, expected[i].sid);
@@ -1738,14 +1673,14 @@ static void pages(struct vmm *vmm, enum smmuinv_plan plan)
 	write_text(vmm, "");
 	vmm->in_sync = NULL;
 	for (i = 0; i < SIZE; i++)
-		write_command(vmm, i % 5 == 4 ? cmd_sync() :
-						tlbi_va((uint64_t)i << 12));
-	assert_int_equal(consume(vmm), SIZE);
-	assert_int_equal(vmm->progress.ioctls, 1);
-	assert_int_equal(vmm->progress.forwarded, 13);
+		vmm_write(&vmm->q,
+			  i % 5 == 4 ? cmd_sync() : tlbi_va((uint64_t)i << 12));
+	assert_int_equal(vmm_consume(&vmm->q), SIZE);
+	assert_int_equal(vmm->q.progress.ioctls, 1);
+	assert_int_equal(vmm->q.progress.forwarded, 13);
 	assert_int_equal(vmm->call_count, 3);
 	/* Every fifth page is missing. */
-	assert_int_equal(vmm->progress.host_commands,
+	assert_int_equal(vmm->q.progress.host_commands,
 			 plan == SMMUINV_PLAN_FEWEST ? 4 : 13);
 }
 
@@ -1769,20 +1704,21 @@ a_refused_range_goes_down_as_the_pages_that_were_written(void **state)
 	uint32_t i;
 
 	(void)state;
-	vmm_open_with(&vmm, &all_ops, &features, SMMUINV_PLAN_FEWEST, 0);
+	vmm_open_with(&vmm, &all_ops, SEEING, &features, SMMUINV_PLAN_FEWEST,
+		      0);
 	for (i = 0; i < 4; i++)
-		write_command(&vmm, tlbi_va((uint64_t)i << 12));
-	write_command(&vmm, cmd_sync());
-	assert_int_equal(consume(&vmm), 5);
+		vmm_write(&vmm.q, tlbi_va((uint64_t)i << 12));
+	vmm_write(&vmm.q, cmd_sync());
+	assert_int_equal(vmm_consume(&vmm.q), 5);
 	assert_int_equal(vmm.f.call_count, 1);
 	assert_int_equal(vmm.f.calls[0].count, 1);
 	range = vmm.f.calls[0].commands[0];
 
 	vmm.f.refused = &range;
 	smmuinv_mock_forget(vmm.f.mock);
-	vmm.cons = 0;
-	assert_int_equal(consume(&vmm), 5);
-	assert_int_equal(vmm.progress.forwarded, 4);
+	vmm.q.cons = 0;
+	assert_int_equal(vmm_consume(&vmm.q), 5);
+	assert_int_equal(vmm.q.progress.forwarded, 4);
 	assert_int_equal(executed(&vmm), 4);
 	vmm_close(&vmm);
 }

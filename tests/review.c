@@ -14,6 +14,7 @@
 
 #include "../lib/backend.h"
 #include "fixture.h"
+#include "vmm.h"
 
 #define LOG2SIZE 10
 
@@ -25,19 +26,15 @@ struct told {
 
 /* A guest with its queue, and the host's record. */
 struct guest {
+	struct vmm_queue q; /* first */
 	struct fixture f;
 	struct smmuinv_features shows;
-	struct smmuinv_queue *queue;
-	struct smmuinv_command ring[1 << LOG2SIZE];
-	uint32_t prod;
-	uint32_t cons;
 	struct told told[1 << LOG2SIZE];
 	uint32_t told_count;
 	uint32_t syncs;
 	uint32_t commands; /* that the VMM's general callback got */
 	uint64_t stes[SMMUINV_STE_BYTES / 8];
 	struct smmuinv_ste ste; /* as the VMM has read it */
-	struct smmuinv_progress progress;
 	const struct smmuinv_command *executed;
 	size_t executed_count;
 };
@@ -76,7 +73,7 @@ static void on_seen(void *opaque, uint32_t index,
 {
 	struct guest *g = opaque;
 
-	assert_memory_equal(command, &g->ring[index], sizeof(*command));
+	assert_memory_equal(command, &g->q.ring[index], sizeof(*command));
 	g->told[g->told_count++] = (struct told){ fate, rule };
 }
 
@@ -91,16 +88,11 @@ static void open_guest(struct guest *g, const struct smmuinv_features *host,
 		.command = emulates ? on_command : NULL,
 		.seen = on_seen,
 	};
-	const struct smmuinv_queue_params params = {
-		.size = sizeof(params),
-		.ops = &ops,
-		.opaque = g,
-	};
 
 	memset(g, 0, sizeof(*g));
 	g->shows = *shown;
 	fixture_open_with(&g->f, host, shown, plan);
-	assert_int_equal(smmuinv_queue_new(g->f.vsmmu, &params, &g->queue), 0);
+	vmm_queue_open(&g->q, g->f.vsmmu, &ops, SEEING, LOG2SIZE, 0);
 }
 
 /* The guest sees all that the host has. */
@@ -113,32 +105,18 @@ static void close_guest(struct guest *g)
 {
 	/* Whatever was asked for, no host queue has stopped. */
 	assert_int_equal(smmuinv_mock_wedged(g->f.mock), 0);
-	smmuinv_queue_free(g->queue);
+	vmm_queue_close(&g->q);
 	fixture_close(&g->f);
-}
-
-static void writes(struct guest *g, struct smmuinv_command command)
-{
-	g->ring[g->prod++] = command;
 }
 
 /* The doorbell, after which only this call's commands are in the record. */
 static int consume(struct guest *g)
 {
-	const struct smmuinv_ring ring = {
-		.size = sizeof(ring),
-		.base = g->ring,
-		.log2size = LOG2SIZE,
-		.prod = g->prod,
-		.cons = g->cons,
-	};
 	int rc;
 
-	g->progress = (struct smmuinv_progress){ .size = sizeof(g->progress) };
 	g->told_count = 0;
 	smmuinv_mock_forget(g->f.mock);
-	rc = smmuinv_queue_consume(g->queue, &ring, &g->progress);
-	g->cons = g->progress.cons;
+	rc = vmm_consume(&g->q);
 	g->executed_count = smmuinv_mock_executed(g->f.mock, &g->executed);
 	return rc;
 }
@@ -147,8 +125,8 @@ static int consume(struct guest *g)
 static void consume_all(struct guest *g)
 {
 	assert_true(consume(g) >= 0);
-	assert_int_equal(g->cons, g->prod);
-	assert_int_equal(g->progress.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(g->q.cons, g->q.prod);
+	assert_int_equal(g->q.progress.cerror, SMMUINV_CERROR_NONE);
 }
 
 static void assert_executed(const struct guest *g, size_t index,
@@ -193,8 +171,8 @@ static void leaf_of_a_cfgi_cd_is_the_guests_and_never_assumed(void **state)
 	(void)state;
 	for (p = 0; p < ARRAY_SIZE(plans); p++) {
 		open_usual(&g, plans[p]);
-		writes(&g, cd_of(1, false));
-		writes(&g, cd_of(2, true));
+		vmm_write(&g.q, cd_of(1, false));
+		vmm_write(&g.q, cd_of(2, true));
 		consume_all(&g);
 		assert_int_equal(g.executed_count, 2);
 		assert_executed(&g, 0, cd_of(1, false));
@@ -203,8 +181,8 @@ static void leaf_of_a_cfgi_cd_is_the_guests_and_never_assumed(void **state)
 	}
 	/* Of both for one CD, that which reaches more is left. */
 	open_usual(&g, SMMUINV_PLAN_FEWEST);
-	writes(&g, cd_of(1, true));
-	writes(&g, cd_of(1, false));
+	vmm_write(&g.q, cd_of(1, true));
+	vmm_write(&g.q, cd_of(1, false));
 	consume_all(&g);
 	assert_only(&g, cd_of(1, false));
 	close_guest(&g);
@@ -220,7 +198,8 @@ static void writes_ste(struct guest *g, uint64_t word0, uint64_t word1)
 {
 	g->stes[0] = htole64(STE_V | STE_S1 | STE_S1CDMAX(10) | word0);
 	g->stes[1] = htole64(word1);
-	writes(g, raw((uint64_t)FIXTURE_VSID << 32 | SMMUINV_CMD_CFGI_STE, 1));
+	vmm_write(&g->q,
+		  raw((uint64_t)FIXTURE_VSID << 32 | SMMUINV_CMD_CFGI_STE, 1));
 	consume_all(g);
 	assert_int_equal(g->ste.config, SMMUINV_STE_TRANSLATE);
 }
@@ -267,7 +246,7 @@ static void tg_0_is_honoured(void **state)
 	(void)state;
 	open_usual(&g, SMMUINV_PLAN_FEWEST);
 	for (page = 0; page < 4; page++)
-		writes(&g, tlbi_va(0x40000000 + page * 0x1000));
+		vmm_write(&g.q, tlbi_va(0x40000000 + page * 0x1000));
 	consume_all(&g);
 	assert_int_equal(g.executed_count, 4);
 	for (page = 0; page < 4; page++) {
@@ -294,7 +273,7 @@ static void tg_and_ttl_are_direct_and_no_level_is_guessed(void **state)
 		open_usual(&g, plans[p]);
 		for (tg = 1; tg <= 3; tg++) {
 			for (ttl = 0; ttl <= 3; ttl++) {
-				writes(&g, range_of(tg, ttl, 3));
+				vmm_write(&g.q, range_of(tg, ttl, 3));
 				consume_all(&g);
 				assert_only(&g, range_of(tg, ttl, 3));
 			}
@@ -336,7 +315,7 @@ static void a_granule_is_a_power_of_two_that_the_hardware_has(void **state)
 	assert_int_equal(range_with(&g, 16384, &command), -EOPNOTSUPP);
 	for (i = 4096; i <= 65536; i *= 16) {
 		assert_int_equal(range_with(&g, i, &command), 1);
-		writes(&g, command);
+		vmm_write(&g.q, command);
 		consume_all(&g);
 		assert_only(&g, command);
 	}
@@ -353,8 +332,8 @@ static void an_atc_inv_goes_to_the_one_device_that_it_names(void **state)
 	(void)state;
 	open_usual(&g, SMMUINV_PLAN_FEWEST);
 	fixture_plug(&g.f, VSID_OTHER);
-	writes(&g, atc_inv_all(VSID_OTHER));
-	writes(&g, cmd_sync());
+	vmm_write(&g.q, atc_inv_all(VSID_OTHER));
+	vmm_write(&g.q, cmd_sync());
 	consume_all(&g);
 	assert_only(&g, atc_inv_all(VSID_OTHER));
 	assert_int_equal(fixture_stream(&g.f, VSID_OTHER).forwarded, 1);
@@ -368,10 +347,10 @@ static void an_atc_inv_for_a_bogus_streamid_goes_to_no_device(void **state)
 
 	(void)state;
 	open_usual(&g, SMMUINV_PLAN_FEWEST);
-	writes(&g, atc_inv_all(VSID_BOGUS));
-	writes(&g, cmd_sync());
+	vmm_write(&g.q, atc_inv_all(VSID_BOGUS));
+	vmm_write(&g.q, cmd_sync());
 	consume_all(&g);
-	assert_int_equal(g.progress.ioctls, 0);
+	assert_int_equal(g.q.progress.ioctls, 0);
 	assert_int_equal(g.told[0].fate, SMMUINV_FATE_DROPPED);
 	assert_int_equal(g.told[0].rule, SMMUINV_RULE_STREAM_UNKNOWN);
 	assert_int_equal(g.syncs, 1);
@@ -387,16 +366,16 @@ static void one_devices_error_is_not_anothers(void **state)
 	open_usual(&g, SMMUINV_PLAN_FEWEST);
 	fixture_plug(&g.f, VSID_OTHER);
 	fixture_lose_vdevice(&g.f, FIXTURE_VSID);
-	writes(&g, atc_inv_all(VSID_OTHER));
+	vmm_write(&g.q, atc_inv_all(VSID_OTHER));
 	consume_all(&g);
 	assert_only(&g, atc_inv_all(VSID_OTHER));
 	/* The one that is gone is named, and only it stops. */
-	writes(&g, atc_inv_all(VSID_OTHER));
-	writes(&g, atc_inv_all(FIXTURE_VSID));
+	vmm_write(&g.q, atc_inv_all(VSID_OTHER));
+	vmm_write(&g.q, atc_inv_all(FIXTURE_VSID));
 	assert_int_equal(consume(&g), -ENODEV);
-	assert_int_equal(g.progress.fault_vsid, FIXTURE_VSID);
-	assert_int_equal(g.progress.consumed, 1);
-	assert_int_equal(g.progress.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(g.q.progress.fault_vsid, FIXTURE_VSID);
+	assert_int_equal(g.q.progress.consumed, 1);
+	assert_int_equal(g.q.progress.cerror, SMMUINV_CERROR_NONE);
 	assert_int_equal(smmuinv_vsmmu_remove_stream(g.f.vsmmu, FIXTURE_VSID),
 			 -ENOENT);
 	consume_all(&g);
@@ -409,18 +388,18 @@ static void a_vsid_is_checked_against_the_devices(void **state)
 
 	(void)state;
 	open_usual(&g, SMMUINV_PLAN_FEWEST);
-	writes(&g, cfgi_cd(VSID_OTHER));
+	vmm_write(&g.q, cfgi_cd(VSID_OTHER));
 	consume_all(&g);
-	assert_int_equal(g.progress.ioctls, 0);
+	assert_int_equal(g.q.progress.ioctls, 0);
 	assert_int_equal(g.told[0].rule, SMMUINV_RULE_STREAM_UNKNOWN);
 	fixture_plug(&g.f, VSID_OTHER);
-	writes(&g, cfgi_cd(VSID_OTHER));
+	vmm_write(&g.q, cfgi_cd(VSID_OTHER));
 	consume_all(&g);
 	assert_only(&g, cfgi_cd(VSID_OTHER));
 	assert_int_equal(smmuinv_vsmmu_remove_stream(g.f.vsmmu, VSID_OTHER), 0);
-	writes(&g, cfgi_cd(VSID_OTHER));
+	vmm_write(&g.q, cfgi_cd(VSID_OTHER));
 	consume_all(&g);
-	assert_int_equal(g.progress.ioctls, 0);
+	assert_int_equal(g.q.progress.ioctls, 0);
 	close_guest(&g);
 }
 
@@ -435,8 +414,9 @@ static void nsnh_all_is_accepted_and_narrowed_to_the_guest(void **state)
 	(void)state;
 	for (p = 0; p < ARRAY_SIZE(plans); p++) {
 		open_usual(&g, plans[p]);
-		writes(&g, raw(SMMUINV_CMD_TLBI_NSNH_ALL | vmid, 0xfff000));
-		writes(&g, cmd_sync());
+		vmm_write(&g.q,
+			  raw(SMMUINV_CMD_TLBI_NSNH_ALL | vmid, 0xfff000));
+		vmm_write(&g.q, cmd_sync());
 		consume_all(&g);
 		assert_only(&g, bare);
 		assert_int_equal(g.syncs, 1);
@@ -457,9 +437,10 @@ static void pri_is_not_offered(void **state)
 			 0);
 	assert_int_equal(smmuinv_features_get(&shown, SMMUINV_FEATURE_PRI), 0);
 	open_guest(&g, &host, &shown, SMMUINV_PLAN_FEWEST, true);
-	writes(&g, raw((uint64_t)FIXTURE_VSID << 32 | SMMUINV_CMD_PRI_RESP, 0));
+	vmm_write(&g.q,
+		  raw((uint64_t)FIXTURE_VSID << 32 | SMMUINV_CMD_PRI_RESP, 0));
 	assert_int_equal(consume(&g), 0);
-	assert_int_equal(g.progress.cerror, SMMUINV_CERROR_ILL);
+	assert_int_equal(g.q.progress.cerror, SMMUINV_CERROR_ILL);
 	assert_int_equal(g.commands, 0);
 	close_guest(&g);
 }
@@ -470,10 +451,10 @@ static void assert_not_silent(const struct guest *g, uint8_t opcode)
 	struct told told = g->told[0];
 
 	assert_int_equal(g->told_count, 1);
-	if (g->progress.cerror) {
-		assert_int_equal(g->progress.cerror, SMMUINV_CERROR_ILL);
+	if (g->q.progress.cerror) {
+		assert_int_equal(g->q.progress.cerror, SMMUINV_CERROR_ILL);
 		assert_int_equal(told.fate, SMMUINV_FATE_ILLEGAL);
-		assert_int_equal(told.rule, g->progress.rule);
+		assert_int_equal(told.rule, g->q.progress.rule);
 		assert_int_not_equal(told.rule, SMMUINV_RULE_NONE);
 		return;
 	}
@@ -488,7 +469,7 @@ static void assert_not_silent(const struct guest *g, uint8_t opcode)
 	assert_int_equal(g->executed_count != 0,
 			 smmuinv_opcode_is_forwarded(opcode));
 	assert_true(told.fate == SMMUINV_FATE_FORWARDED ||
-		    g->progress.vmm == 1);
+		    g->q.progress.vmm == 1);
 }
 
 /* Each opcode there is, of a VMM that emulates nothing and of one that does. */
@@ -506,10 +487,11 @@ static void an_unsupported_opcode_is_an_error_and_never_silent(void **state)
 
 			open_guest(&g, &everything, &everything,
 				   SMMUINV_PLAN_FEWEST, emulates);
-			writes(&g,
-			       raw((own ? (uint64_t)FIXTURE_VSID << 32 : sid) |
-					   opcode,
-				   0));
+			vmm_write(
+				&g.q,
+				raw((own ? (uint64_t)FIXTURE_VSID << 32 : sid) |
+					    opcode,
+				    0));
 			assert_true(consume(&g) >= 0);
 			assert_not_silent(&g, (uint8_t)opcode);
 			close_guest(&g);
@@ -568,15 +550,15 @@ static void pages_become_ranges_only_inside_the_library(void **state)
 	(void)state;
 	open_guest(&g, &features, &features, SMMUINV_PLAN_FEWEST, false);
 	for (i = 0; i < PAGES; i++)
-		writes(&g, tlbi_va(0x40000000 + (uint64_t)i * 0x1000));
+		vmm_write(&g.q, tlbi_va(0x40000000 + (uint64_t)i * 0x1000));
 	consume_all(&g);
 	assert_int_equal(g.executed_count, 1);
 	assert_int_equal(get(&g, 0, SMMUINV_FIELD_TG), SMMUINV_TG_4K);
 	assert_int_equal((get(&g, 0, SMMUINV_FIELD_NUM) + 1)
 				 << get(&g, 0, SMMUINV_FIELD_SCALE),
 			 PAGES);
-	assert_int_equal(g.progress.consumed, PAGES);
-	assert_int_equal(g.progress.forwarded, PAGES);
+	assert_int_equal(g.q.progress.consumed, PAGES);
+	assert_int_equal(g.q.progress.forwarded, PAGES);
 	assert_int_equal(g.told_count, PAGES);
 	for (i = 0; i < PAGES; i++)
 		assert_int_equal(g.told[i].fate, SMMUINV_FATE_FORWARDED);
@@ -595,7 +577,7 @@ static void a_guest_with_ranges_is_carried_by_a_host_without(void **state)
 	(void)state;
 	for (p = 0; p < ARRAY_SIZE(plans); p++) {
 		open_guest(&g, &host, &guest, plans[p], false);
-		writes(&g, range_of(SMMUINV_TG_4K, 0, 15));
+		vmm_write(&g.q, range_of(SMMUINV_TG_4K, 0, 15));
 		consume_all(&g);
 		assert_int_equal(g.executed_count, 16);
 		for (i = 0; i < 16; i++)
@@ -603,7 +585,7 @@ static void a_guest_with_ranges_is_carried_by_a_host_without(void **state)
 				&g, i,
 				raw(UINT64_C(5) << 48 | SMMUINV_CMD_TLBI_NH_VA,
 				    i << 12 | 1));
-		assert_int_equal(g.progress.consumed, 1);
+		assert_int_equal(g.q.progress.consumed, 1);
 		assert_int_equal(g.told_count, 1);
 		close_guest(&g);
 	}
@@ -617,7 +599,7 @@ static void a_guest_without_ranges_has_none_on_a_host_with_them(void **state)
 
 	(void)state;
 	open_guest(&g, &everything, &guest, SMMUINV_PLAN_FEWEST, false);
-	writes(&g, range_of(SMMUINV_TG_4K, 3, 15));
+	vmm_write(&g.q, range_of(SMMUINV_TG_4K, 3, 15));
 	consume_all(&g);
 	assert_only(&g, raw(UINT64_C(5) << 48 | SMMUINV_CMD_TLBI_NH_VA, 1));
 	close_guest(&g);

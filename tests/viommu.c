@@ -12,6 +12,7 @@
 #include "command.h"
 #include "fixture.h"
 #include "smmus.h"
+#include "vmm.h"
 
 #define WINDOW 64
 
@@ -921,14 +922,9 @@ static void ranks_are_kept_apart_on_each_smmu(void **state)
 
 /* A guest's queue over several SMMUs. */
 struct guest {
+	struct vmm_queue q; /* first */
 	struct several w;
-	struct smmuinv_queue *queue;
-	struct smmuinv_command ring[RING];
-	uint32_t prod;
-	uint32_t cons;
-	uint32_t max_commands;
 	uint32_t syncs;
-	struct smmuinv_progress progress;
 };
 
 static int on_sync(void *opaque, const struct smmuinv_sync *sync)
@@ -948,52 +944,21 @@ static const struct smmuinv_queue_ops counting_ops = {
 static void guest_open(struct guest *g, uint32_t smmus, enum smmuinv_plan plan,
 		       uint32_t window)
 {
-	const struct smmuinv_queue_params params = {
-		.size = sizeof(params),
-		.ops = &counting_ops,
-		.opaque = g,
-		.window = window,
-	};
-
 	*g = (struct guest){ 0 };
 	several_open(&g->w, smmus, plan);
-	assert_int_equal(smmuinv_queue_new(g->w.s.vsmmu, &params, &g->queue),
-			 0);
+	vmm_queue_open(&g->q, g->w.s.vsmmu, &counting_ops, SEEING, LOG2SIZE,
+		       window);
 }
 
 static void guest_close(struct guest *g)
 {
-	smmuinv_queue_free(g->queue);
+	vmm_queue_close(&g->q);
 	several_close(&g->w);
-}
-
-static void write_command(struct guest *g,
-			  const struct smmuinv_command *command)
-{
-	g->ring[g->prod++ % RING] = *command;
 }
 
 static void write_sync(struct guest *g)
 {
-	g->ring[g->prod++ % RING] = cmd_sync();
-}
-
-static int consume(struct guest *g)
-{
-	const struct smmuinv_ring ring = {
-		.size = sizeof(ring),
-		.base = g->ring,
-		.log2size = LOG2SIZE,
-		.prod = g->prod,
-		.cons = g->cons,
-		.max_commands = g->max_commands,
-	};
-	int rc;
-
-	g->progress = (struct smmuinv_progress){ .size = sizeof(g->progress) };
-	rc = smmuinv_queue_consume(g->queue, &ring, &g->progress);
-	g->cons = g->progress.cons;
-	return rc;
+	vmm_write(&g->q, cmd_sync());
 }
 
 /* Of four TLBIs that SMMU 0 has executed and SMMU 1 has not. */
@@ -1005,12 +970,12 @@ static void four_of_which_one_has_failed(struct guest *g,
 	guest_open(g, 2, SMMUINV_PLAN_AS_WRITTEN, 16);
 	for (i = 0; i < 4; i++) {
 		tlbi[i] = tlbi_va(0x9000 * (i + 1));
-		write_command(g, &tlbi[i]);
+		vmm_write(&g->q, tlbi[i]);
 	}
 	write_sync(g);
 	smmus_inject(&g->w.s, 1, -EFAULT, 0, 0);
-	assert_int_equal(consume(g), -EFAULT);
-	assert_int_equal(g->cons, 0);
+	assert_int_equal(vmm_consume(&g->q), -EFAULT);
+	assert_int_equal(g->q.cons, 0);
 	assert_int_equal(g->syncs, 0);
 	assert_int_equal(smmus_executed(&g->w.s, 0), 4);
 	assert_int_equal(smmus_executed(&g->w.s, 1), 0);
@@ -1030,6 +995,15 @@ static void assert_times(struct guest *g, const struct smmuinv_command *tlbi,
 static const size_t none[4] = { 0, 0, 0, 0 };
 static const size_t once[4] = { 1, 1, 1, 1 };
 
+/* SMMU 1 has executed each once by the end, and SMMU 0 as often again. */
+static void close_after(struct guest *g, const struct smmuinv_command *tlbi,
+			const size_t again[4])
+{
+	assert_times(g, tlbi, again, 0);
+	assert_times(g, tlbi, once, 1);
+	guest_close(g);
+}
+
 static void a_queue_that_reads_the_same_again_repeats_nothing(void **state)
 {
 	struct smmuinv_command tlbi[4];
@@ -1037,11 +1011,9 @@ static void a_queue_that_reads_the_same_again_repeats_nothing(void **state)
 
 	(void)state;
 	four_of_which_one_has_failed(&g, tlbi);
-	assert_int_equal(consume(&g), 5);
+	assert_int_equal(vmm_consume(&g.q), 5);
 	assert_int_equal(g.syncs, 1);
-	assert_times(&g, tlbi, none, 0);
-	assert_times(&g, tlbi, once, 1);
-	guest_close(&g);
+	close_after(&g, tlbi, none);
 }
 
 static void nor_if_it_fails_again_and_again(void **state)
@@ -1054,12 +1026,10 @@ static void nor_if_it_fails_again_and_again(void **state)
 	four_of_which_one_has_failed(&g, tlbi);
 	for (i = 0; i < 5; i++) {
 		smmus_inject(&g.w.s, 1, -EFAULT, 0, 0);
-		assert_int_equal(consume(&g), -EFAULT);
+		assert_int_equal(vmm_consume(&g.q), -EFAULT);
 	}
-	assert_int_equal(consume(&g), 5);
-	assert_times(&g, tlbi, none, 0);
-	assert_times(&g, tlbi, once, 1);
-	guest_close(&g);
+	assert_int_equal(vmm_consume(&g.q), 5);
+	close_after(&g, tlbi, none);
 }
 
 static void a_shorter_look_repeats_only_what_it_did_not_see(void **state)
@@ -1070,13 +1040,11 @@ static void a_shorter_look_repeats_only_what_it_did_not_see(void **state)
 
 	(void)state;
 	four_of_which_one_has_failed(&g, tlbi);
-	g.max_commands = 2;
-	assert_int_equal(consume(&g), 2);
-	g.max_commands = 0;
-	assert_int_equal(consume(&g), 3);
-	assert_times(&g, tlbi, behind, 0);
-	assert_times(&g, tlbi, once, 1);
-	guest_close(&g);
+	g.q.max_commands = 2;
+	assert_int_equal(vmm_consume(&g.q), 2);
+	g.q.max_commands = 0;
+	assert_int_equal(vmm_consume(&g.q), 3);
+	close_after(&g, tlbi, behind);
 }
 
 static void
@@ -1093,8 +1061,8 @@ a_command_that_was_rewritten_is_executed_and_those_behind_it(void **state)
 		uint32_t i;
 
 		four_of_which_one_has_failed(&g, tlbi);
-		g.ring[changed] = other;
-		assert_int_equal(consume(&g), 5);
+		g.q.ring[changed] = other;
+		assert_int_equal(vmm_consume(&g.q), 5);
 		for (i = 0; i < 4; i++)
 			times[i] = i > changed;
 		assert_times(&g, tlbi, times, 0);
@@ -1114,11 +1082,9 @@ static void after_a_reset_the_same_place_is_another_command(void **state)
 
 	(void)state;
 	four_of_which_one_has_failed(&g, tlbi);
-	smmuinv_queue_reset(g.queue);
-	assert_int_equal(consume(&g), 5);
-	assert_times(&g, tlbi, once, 0);
-	assert_times(&g, tlbi, once, 1);
-	guest_close(&g);
+	smmuinv_queue_reset(g.q.queue);
+	assert_int_equal(vmm_consume(&g.q), 5);
+	close_after(&g, tlbi, once);
 }
 
 static void another_place_is_another_command(void **state)
@@ -1130,12 +1096,10 @@ static void another_place_is_another_command(void **state)
 	(void)state;
 	four_of_which_one_has_failed(&g, tlbi);
 	for (i = 0; i < 4; i++)
-		write_command(&g, &tlbi[i]);
-	g.cons = 5;
-	assert_int_equal(consume(&g), 4);
-	assert_times(&g, tlbi, once, 0);
-	assert_times(&g, tlbi, once, 1);
-	guest_close(&g);
+		vmm_write(&g.q, tlbi[i]);
+	g.q.cons = 5;
+	assert_int_equal(vmm_consume(&g.q), 4);
+	close_after(&g, tlbi, once);
 }
 
 static void a_list_that_changed_is_of_others(void **state)
@@ -1148,10 +1112,8 @@ static void a_list_that_changed_is_of_others(void **state)
 	assert_int_equal(smmuinv_streams_remove_all(g.w.s.streams), 0);
 	assert_int_equal(smmus_detach(&g.w.s, 0), 0);
 	assert_int_equal(smmus_attach(&g.w.s, 0), 0);
-	assert_int_equal(consume(&g), 5);
-	assert_times(&g, tlbi, once, 0);
-	assert_times(&g, tlbi, once, 1);
-	guest_close(&g);
+	assert_int_equal(vmm_consume(&g.q), 5);
+	close_after(&g, tlbi, once);
 }
 
 /* What is behind a CMD_SYNC that failed was not consumed, but is done. */
@@ -1168,17 +1130,17 @@ static void windows_smaller_than_the_ring_repeat_nothing_either(void **state)
 		guest_open(&g, 2, SMMUINV_PLAN_FEWEST, window);
 		for (i = 0; i < 8; i++) {
 			tlbi[i] = tlbi_va(0x9000 * (i + 1));
-			write_command(&g, &tlbi[i]);
+			vmm_write(&g.q, tlbi[i]);
 			if (i % 3 == 2)
 				write_sync(&g);
 		}
 		write_sync(&g);
 		for (fails = 0; fails < 3; fails++) {
 			smmus_inject(&g.w.s, 1, -EFAULT, 0, 0);
-			assert_int_equal(consume(&g), -EFAULT);
+			assert_int_equal(vmm_consume(&g.q), -EFAULT);
 		}
-		while (g.cons != g.prod)
-			assert_true(consume(&g) > 0);
+		while (g.q.cons != g.q.prod)
+			assert_true(vmm_consume(&g.q) > 0);
 		assert_int_equal(g.syncs, 3);
 		for (i = 0; i < 8; i++) {
 			assert_int_equal(smmus_times(&g.w.s, 0, &tlbi[i]), 1);
@@ -1200,18 +1162,18 @@ static void only_the_smmu_that_did_not_answer_is_asked_again(void **state)
 		struct guest g;
 
 		guest_open(&g, 2, plans[p], 16);
-		write_command(&g, &tlbi);
+		vmm_write(&g.q, tlbi);
 		for (k = 0; k < 2; k++) {
 			atc[k] = atc_inv_all(vsid_of(k, 0));
-			write_command(&g, &atc[k]);
+			vmm_write(&g.q, atc[k]);
 		}
 		write_sync(&g);
 		smmus_inject(&g.w.s, 1, -ETIMEDOUT, 0, 0);
-		assert_int_equal(consume(&g), 3);
-		assert_int_equal(g.progress.cerror,
+		assert_int_equal(vmm_consume(&g.q), 3);
+		assert_int_equal(g.q.progress.cerror,
 				 SMMUINV_CERROR_ATC_INV_SYNC);
 		assert_int_equal(smmus_executed(&g.w.s, 0), 2);
-		assert_int_equal(consume(&g), 1);
+		assert_int_equal(vmm_consume(&g.q), 1);
 		assert_int_equal(g.syncs, 1);
 		assert_int_equal(smmus_executed(&g.w.s, 0), 2);
 		assert_int_equal(smmus_times(&g.w.s, 1, &tlbi), 1);
@@ -1233,15 +1195,15 @@ what_is_behind_a_sync_that_the_guest_saw_fail_is_executed_again(void **state)
 
 	(void)state;
 	guest_open(&g, 2, SMMUINV_PLAN_FEWEST, 16);
-	write_command(&g, &atc);
+	vmm_write(&g.q, atc);
 	write_sync(&g);
-	write_command(&g, &tlbi);
+	vmm_write(&g.q, tlbi);
 	write_sync(&g);
 	smmus_inject(&g.w.s, 1, -ETIMEDOUT, 0, 0);
-	assert_int_equal(consume(&g), 1);
-	assert_int_equal(g.progress.cerror, SMMUINV_CERROR_ATC_INV_SYNC);
+	assert_int_equal(vmm_consume(&g.q), 1);
+	assert_int_equal(g.q.progress.cerror, SMMUINV_CERROR_ATC_INV_SYNC);
 	smmus_forget(&g.w.s);
-	assert_int_equal(consume(&g), 3);
+	assert_int_equal(vmm_consume(&g.q), 3);
 	assert_int_equal(smmus_times(&g.w.s, 0, &tlbi), 1);
 	assert_int_equal(smmus_times(&g.w.s, 1, &tlbi), 1);
 	guest_close(&g);
@@ -1266,20 +1228,20 @@ what_is_like_commands_long_done_is_executed_all_the_same(void **state)
 		guest_open(&g, 2, plans[p], 16);
 		for (i = 0; i < 3; i++)
 			tlbi[i] = tlbi_va(0x9000 * (i + 1));
-		write_command(&g, &atc);
+		vmm_write(&g.q, atc);
 		smmus_inject(&g.w.s, 1, -ETIMEDOUT, 0, 0);
-		assert_int_equal(consume(&g), 1); /* kept */
-		write_command(&g, &tlbi[0]);
-		write_command(&g, &tlbi[1]);
+		assert_int_equal(vmm_consume(&g.q), 1); /* kept */
+		vmm_write(&g.q, tlbi[0]);
+		vmm_write(&g.q, tlbi[1]);
 		smmus_inject(&g.w.s, 1, -EFAULT, 0, 0);
-		assert_int_equal(consume(&g), -EFAULT);
-		write_command(&g, &tlbi[2]);
-		assert_int_equal(consume(&g), 3);
+		assert_int_equal(vmm_consume(&g.q), -EFAULT);
+		vmm_write(&g.q, tlbi[2]);
+		assert_int_equal(vmm_consume(&g.q), 3);
 		smmus_forget(&g.w.s);
 		for (i = 0; i < 3; i++)
-			write_command(&g, &tlbi[i]);
+			vmm_write(&g.q, tlbi[i]);
 		write_sync(&g);
-		assert_int_equal(consume(&g), 4);
+		assert_int_equal(vmm_consume(&g.q), 4);
 		for (i = 0; i < 3; i++) {
 			assert_int_equal(smmus_times(&g.w.s, 0, &tlbi[i]), 1);
 			assert_int_equal(smmus_times(&g.w.s, 1, &tlbi[i]), 1);
@@ -1303,10 +1265,10 @@ static void a_queue_without_any_smmu_goes_on(void **state)
 	assert_int_equal(smmuinv_streams_remove_all(g.w.s.streams), 0);
 	assert_int_equal(smmus_detach(&g.w.s, 0), 0);
 	for (i = 0; i < 3; i++)
-		write_command(&g, &commands[i]);
+		vmm_write(&g.q, commands[i]);
 	write_sync(&g);
-	assert_int_equal(consume(&g), 4);
-	assert_int_equal(g.progress.dropped, 3);
+	assert_int_equal(vmm_consume(&g.q), 4);
+	assert_int_equal(g.q.progress.dropped, 3);
 	assert_int_equal(g.syncs, 1);
 	guest_close(&g);
 }
@@ -1379,14 +1341,15 @@ static void consume_amid_changes(struct guest *g)
 		tlbi_va(test_random_below(64) << 12);
 
 	smmus_forget(&g->w.s);
-	write_command(g, &cd);
-	write_command(g, &tlbi);
+	vmm_write(&g->q, cd);
+	vmm_write(&g->q, tlbi);
 	write_sync(g);
 	if (test_chance(30))
 		smmus_inject(&g->w.s, 1, -EFAULT, 0, 0);
-	while (g->cons != g->prod % (2 * RING))
-		assert_true(consume(g) >= 0 || g->progress.host_error);
-	g->prod = g->cons;
+	while (g->q.cons != g->q.prod)
+		assert_true(vmm_consume(&g->q) >= 0 ||
+			    g->q.progress.host_error);
+	g->q.prod = g->q.cons;
 	assert_true(smmus_times(&g->w.s, 0, &tlbi) > 0);
 	assert_true(smmus_times(&g->w.s, 1, &tlbi) > 0);
 }
