@@ -173,7 +173,12 @@ from_backports() {
 	mkdir -p "$dir"
 	backport_unpack "$dir"
 	wrapper_write "$dir/qemu-system-aarch64"
-	ln -s "root/$firmware" "$dir/QEMU_EFI.fd"
+	# What the system has already is not among the packages.
+	if [ -r "$dir/root/$firmware" ]; then
+		ln -s "root/$firmware" "$dir/QEMU_EFI.fd"
+	else
+		ln -s "/$firmware" "$dir/QEMU_EFI.fd"
+	fi
 	qemu_nests "$dir/qemu-system-aarch64" ||
 		die "the emulator from the backports does not start"
 	keep "$dir"
