@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Many commands, one ioctl, and an exact account of what was done.
+ * Many commands, few ioctls, and an exact account of what was done.
  */
 #ifndef SMMUINV_BATCH_H
 #define SMMUINV_BATCH_H
@@ -49,7 +49,8 @@ struct smmuinv_batch;
  * @field: smmuinv_batch_submit(): the field at fault, enum smmuinv_field
  * @sent: of @completed, how many went to the host
  * @dropped: of @completed, how many needed nothing (@rule says not why): the vSID
- *	is no device, the SubstreamID is out of range, or it is a prefetch
+ *	is no device or its stream is in no state to be addressed, the SubstreamID is
+ *	out of range, it is a prefetch, or there is no vIOMMU
  * @host_error: the last failure of a call to the kernel, -EPROTO for a senseless
  *	answer, 0 if none
  * @host_count: the count that came with it, which may be a lie
@@ -119,7 +120,8 @@ SMMUINV_API int smmuinv_batch_add(struct smmuinv_batch *batch,
  * @batch: whose
  *
  * What was added before is executed before what is added later where a guest may
- * rely on it: configuration before TLBs, and both before ATCs. Everything else
+ * rely on it: configuration before TLBs, both before ATCs, and within the first
+ * two what reaches tables before what reaches leaves only. Everything else
  * of the batch still goes to the host together. Nothing is complete before
  * smmuinv_batch_flush() says so.
  *
@@ -149,7 +151,8 @@ SMMUINV_API void smmuinv_batch_clear(struct smmuinv_batch *batch);
  * @batch: whose
  * @result: what became of it; may be NULL
  *
- * One ioctl if all goes well, none if there is nothing to send. The batch is
+ * For each vIOMMU one ioctl if all goes well, one more for each rank that has to
+ * wait for another (smmuinv_batch_sync()), none if there is nothing to send. The batch is
  * empty after success. After an error it still holds the commands that are not
  * known complete, and flushing again retries exactly those; the indices of that
  * result count from the first of them.
@@ -181,7 +184,7 @@ SMMUINV_API int smmuinv_batch_flush(struct smmuinv_batch *batch,
  * @count: how many
  * @result: what became of them; may be NULL
  *
- * One ioctl for each full batch. Stops at the first command that is illegal
+ * For each full batch what smmuinv_batch_flush() takes. Stops at the first command that is illegal
  * (result.cerror) or the VMM's (result.cerror stays CERROR_NONE), with
  * everything before it executed. The batch is empty afterwards, also after an
  * error: go on from commands[result.completed].
