@@ -39,7 +39,8 @@ struct smmuinv_batch {
 	struct again *again;
 	uint32_t again_base;
 	uint32_t again_count;
-	/* Not counted yet: commands that were read, by forwarded opcode. */
+	struct tally tally;
+	/* Not in it yet: commands that were read, by forwarded opcode. */
 	uint32_t read[COMMAND_FORWARDED];
 	/* CMD_SYNCs between them. */
 	uint32_t sync_count;
@@ -80,6 +81,7 @@ int smmuinv_batch_new(struct smmuinv_vsmmu *vsmmu, uint32_t capacity,
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return -ENOMEM;
+	smmuinv__counters_join(&vsmmu->counters, &b->tally);
 	rc = batch_init(b, vsmmu, capacity);
 	if (rc) {
 		smmuinv_batch_free(b);
@@ -93,6 +95,7 @@ void smmuinv_batch_free(struct smmuinv_batch *batch)
 {
 	if (!batch)
 		return;
+	smmuinv__counters_leave(&batch->vsmmu->counters, &batch->tally);
 	smmuinv__plan_free(&batch->plan);
 	free(batch->syncs);
 	free(batch->again);
@@ -148,8 +151,9 @@ static void forget(struct smmuinv_batch *batch)
 
 void smmuinv_batch_clear(struct smmuinv_batch *batch)
 {
-	smmuinv__batch_truncate(batch, 0);
-	smmuinv__batch_forget_done(batch);
+	free_places(batch, 0);
+	forget(batch);
+	batch->again_count = 0;
 }
 
 void smmuinv__batch_forget_again(struct smmuinv_batch *batch)
@@ -163,35 +167,23 @@ void smmuinv__batch_forget_done(struct smmuinv_batch *batch)
 	batch->done_end = 0;
 }
 
-uint32_t smmuinv__batch_room(const struct smmuinv_batch *batch)
-{
-	return batch->capacity - batch->count;
-}
-
 bool smmuinv__batch_is_full(const struct smmuinv_batch *batch)
 {
-	return !smmuinv__batch_room(batch);
+	return batch->count == batch->capacity ||
+	       batch->sync_count == batch->capacity;
 }
 
-/* Those that most commands are, without the counters that all threads share. */
-static void count_pushed(struct smmuinv_batch *batch, uint8_t opcode)
+struct tally *smmuinv__batch_tally(struct smmuinv_batch *batch)
 {
-	unsigned int i;
-
-	for (i = 0; i < COMMAND_FORWARDED; i++) {
-		if (smmuinv__forwarded_opcodes[i] != opcode)
-			continue;
-		batch->read[i]++;
-		return;
-	}
-	smmuinv__counters_read(&batch->vsmmu->counters, opcode, 1);
+	return &batch->tally;
 }
 
 void smmuinv__batch_push(struct smmuinv_batch *batch,
 			 const struct smmuinv_command *canonical,
 			 enum smmuinv_rule rule)
 {
-	count_pushed(batch, smmuinv_command_opcode(canonical));
+	smmuinv__tally_read(&batch->tally, smmuinv_command_opcode(canonical),
+			    1);
 	smmuinv__batch_push_own(batch, canonical, rule);
 }
 
@@ -206,29 +198,58 @@ void smmuinv__batch_push_own(struct smmuinv_batch *batch,
 	batch->commands[batch->count++] = *canonical;
 }
 
-uint32_t smmuinv__batch_push_forwarded(struct smmuinv_batch *batch,
-				       const struct smmuinv_command *commands,
-				       uint32_t n, uint32_t *kinds)
+/*
+ * Those of @n, from the first on, that are forwarded without a closer look;
+ * their ranks are added to @kinds.
+ */
+static uint32_t push_forwarded(struct smmuinv_batch *batch,
+			       const struct smmuinv_command *commands,
+			       uint32_t n, uint32_t *kinds)
 {
+	uint32_t these = 0;
 	uint32_t pushed = smmuinv__check_forward(
 		&batch->vsmmu->check, commands, n,
-		batch->commands + batch->count, kinds, batch->read);
+		batch->commands + batch->count, &these, batch->read);
 
-	batch->kinds_since |= *kinds;
-	batch->kinds |= *kinds;
 	batch->count += pushed;
+	batch->kinds_since |= these;
+	batch->kinds |= these;
+	*kinds |= these;
 	return pushed;
+}
+
+struct batch_taken smmuinv__batch_take(struct smmuinv_batch *batch,
+				       const struct smmuinv_command *entries,
+				       uint32_t n)
+{
+	struct batch_taken taken = { 0 };
+	uint32_t read = 0;
+
+	while (read < n && !smmuinv__batch_is_full(batch)) {
+		const struct smmuinv_command *next;
+		uint32_t room = batch->capacity - batch->count;
+		uint32_t most = n - read < room ? n - read : room;
+		uint32_t pushed = push_forwarded(batch, entries + read, most,
+						 &taken.kinds);
+
+		read += pushed;
+		taken.commands += pushed;
+		if (pushed == most)
+			continue;
+		next = smmuinv__batch_rejected(batch);
+		if (!smmuinv__check_is_sync(&batch->vsmmu->check, next))
+			break;
+		smmuinv__batch_push_sync(batch, next);
+		read++;
+		taken.syncs++;
+	}
+	return taken;
 }
 
 const struct smmuinv_command *
 smmuinv__batch_rejected(const struct smmuinv_batch *batch)
 {
 	return &batch->commands[batch->count];
-}
-
-bool smmuinv__batch_syncs_full(const struct smmuinv_batch *batch)
-{
-	return batch->sync_count == batch->capacity;
 }
 
 void smmuinv__batch_push_sync(struct smmuinv_batch *batch,
@@ -291,9 +312,10 @@ int smmuinv_batch_add(struct smmuinv_batch *batch,
 			return -ENOSPC;
 		smmuinv__batch_push(batch, &found.command, found.rule);
 	} else {
-		smmuinv__counters_refused(&batch->vsmmu->counters,
-					  smmuinv_command_opcode(&copy),
-					  verdict, found.rule);
+		smmuinv__tally_read(&batch->tally,
+				    smmuinv_command_opcode(&copy), 1);
+		if (verdict == SMMUINV_ILLEGAL)
+			smmuinv__tally_illegal(&batch->tally, found.rule);
 	}
 	smmuinv__check_report(finding, &found);
 	return verdict;
@@ -563,10 +585,10 @@ static void count_streams(struct smmuinv_batch *batch, uint32_t first,
 		asked = sid;
 		if (!stream)
 			continue;
-		counter_add(batch->rules[i] == SMMUINV_RULE_NONE ?
-				    &stream->forwarded :
-				    &stream->dropped,
-			    1);
+		counter_add_shared(batch->rules[i] == SMMUINV_RULE_NONE ?
+					   &stream->forwarded :
+					   &stream->dropped,
+				   1);
 	}
 }
 
@@ -577,9 +599,9 @@ static void count_read(struct smmuinv_batch *batch)
 	for (i = 0; i < COMMAND_FORWARDED; i++) {
 		if (!batch->read[i])
 			continue;
-		smmuinv__counters_read(&batch->vsmmu->counters,
-				       smmuinv__forwarded_opcodes[i],
-				       batch->read[i]);
+		smmuinv__tally_read(&batch->tally,
+				    smmuinv__forwarded_opcodes[i],
+				    batch->read[i]);
 		batch->read[i] = 0;
 	}
 }
@@ -592,15 +614,14 @@ static void count_rules(struct smmuinv_batch *batch, uint32_t first, uint32_t n)
 		return;
 	for (i = first; i < first + n; i++) {
 		if (batch->rules[i] != SMMUINV_RULE_NONE)
-			smmuinv__counters_dropped(&batch->vsmmu->counters,
-						  batch->rules[i]);
+			smmuinv__tally_dropped(&batch->tally, batch->rules[i]);
 	}
 }
 
 static void count_window(struct smmuinv_batch *batch, uint32_t first,
 			 const struct outcome *o)
 {
-	struct smmuinv_counters *now = &batch->vsmmu->counters.now;
+	struct smmuinv_counters *now = &batch->tally.now;
 	uint32_t dropped = smmuinv__batch_dropped(batch, first, o->completed);
 
 	count_read(batch);
@@ -611,7 +632,7 @@ static void count_window(struct smmuinv_batch *batch, uint32_t first,
 
 static void count_calls(struct smmuinv_batch *batch, const struct outcome *o)
 {
-	struct smmuinv_counters *now = &batch->vsmmu->counters.now;
+	struct smmuinv_counters *now = &batch->tally.now;
 
 	counter_add(&now->host_commands, o->host_commands);
 	counter_add(&now->ioctls, o->ioctls);
@@ -801,7 +822,6 @@ static int admit(struct smmuinv_batch *batch,
 		 const struct smmuinv_command *command, uint32_t index,
 		 struct smmuinv_result *r)
 {
-	struct counters *counters = &batch->vsmmu->counters;
 	struct check_found found;
 	int verdict = smmuinv__check_run(&batch->vsmmu->check, command, &found);
 	int rc;
@@ -810,12 +830,12 @@ static int admit(struct smmuinv_batch *batch,
 		smmuinv__batch_push(batch, &found.command, found.rule);
 		return 0;
 	}
-	smmuinv__counters_read(counters, smmuinv_command_opcode(command), 1);
+	smmuinv__tally_read(&batch->tally, smmuinv_command_opcode(command), 1);
 	rc = flush(batch, r);
 	if (rc)
 		return rc;
 	if (verdict == SMMUINV_ILLEGAL)
-		smmuinv__counters_illegal(counters, found.rule);
+		smmuinv__tally_illegal(&batch->tally, found.rule);
 	return stop_at(r, index, verdict, &found);
 }
 
@@ -823,15 +843,15 @@ static int submit(struct smmuinv_batch *batch,
 		  const struct smmuinv_command *commands, uint32_t count,
 		  struct smmuinv_result *r)
 {
-	uint32_t kinds = 0;
 	uint32_t i = 0;
 	int rc = 0;
 
 	while (i < count && !rc) {
-		uint32_t room = smmuinv__batch_room(batch);
+		uint32_t room = batch->capacity - batch->count;
 		uint32_t n = count - i < room ? count - i : room;
-		uint32_t pushed = smmuinv__batch_push_forwarded(
-			batch, commands + i, n, &kinds);
+		uint32_t kinds = 0;
+		uint32_t pushed =
+			push_forwarded(batch, commands + i, n, &kinds);
 
 		i += pushed;
 		if (pushed < n) {

@@ -10,10 +10,14 @@
 
 #include <smmuinv/batch.h>
 
+#include "counters.h"
 #include "execute.h"
 
+/* Where who uses the batch counts what the batch cannot. */
+struct tally *smmuinv__batch_tally(struct smmuinv_batch *batch);
+
+/* There is no room for another command, or none for another CMD_SYNC. */
 bool smmuinv__batch_is_full(const struct smmuinv_batch *batch);
-uint32_t smmuinv__batch_room(const struct smmuinv_batch *batch);
 
 /* @rule says why nothing is to be sent, or is SMMUINV_RULE_NONE. */
 void smmuinv__batch_push(struct smmuinv_batch *batch,
@@ -25,20 +29,27 @@ void smmuinv__batch_push_own(struct smmuinv_batch *batch,
 			     const struct smmuinv_command *canonical,
 			     enum smmuinv_rule rule);
 
+/* What was taken out of a row of entries. */
+struct batch_taken {
+	uint32_t commands;
+	uint32_t syncs;
+	uint32_t kinds; /* RANK_BIT() of the commands */
+};
+
 /*
- * Push as many of @n commands as are forwarded without a closer look; there
- * must be room for all. Returns their number, and adds their ranks to @kinds;
- * of the first that was not pushed, what was read is smmuinv__batch_rejected().
+ * Push those of @n entries, from the first on, that are forwarded or are
+ * CMD_SYNCs without a closer look, as long as there is room. If that is not all
+ * and there is room still, the next is smmuinv__batch_rejected(), as it was
+ * read.
  */
-uint32_t smmuinv__batch_push_forwarded(struct smmuinv_batch *batch,
-				       const struct smmuinv_command *commands,
-				       uint32_t n, uint32_t *kinds);
+struct batch_taken smmuinv__batch_take(struct smmuinv_batch *batch,
+				       const struct smmuinv_command *entries,
+				       uint32_t n);
 
 const struct smmuinv_command *
 smmuinv__batch_rejected(const struct smmuinv_batch *batch);
 
 /* There are as many places for CMD_SYNCs as for commands. */
-bool smmuinv__batch_syncs_full(const struct smmuinv_batch *batch);
 void smmuinv__batch_push_sync(struct smmuinv_batch *batch,
 			      const struct smmuinv_command *command);
 uint32_t smmuinv__batch_syncs(const struct smmuinv_batch *batch,

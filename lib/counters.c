@@ -9,72 +9,92 @@
 _Static_assert(SMMUINV_RULE_COUNT <= SMMUINV_COUNTED_RULES,
 	       "every rule has a counter");
 
-void smmuinv__counters_read(struct counters *counters, uint8_t opcode,
-			    uint64_t n)
+int smmuinv__counters_init(struct counters *counters)
 {
-	counter_add(&counters->now.read, n);
-	counter_add(&counters->now.by_opcode[opcode < SMMUINV_COUNTED_OPCODES ?
-						     opcode :
-						     0],
-		    n);
+	return pthread_mutex_init(&counters->lock, NULL) ? -ENOMEM : 0;
 }
 
-void smmuinv__counters_dropped(struct counters *counters,
-			       enum smmuinv_rule rule)
+void smmuinv__counters_destroy(struct counters *counters)
 {
-	counter_add(&counters->now.dropped, 1);
-	counter_add(&counters->now.by_rule[rule], 1);
+	pthread_mutex_destroy(&counters->lock);
 }
 
-void smmuinv__counters_illegal(struct counters *counters,
-			       enum smmuinv_rule rule)
+void smmuinv__counters_join(struct counters *counters, struct tally *tally)
 {
-	counter_add(&counters->now.illegal, 1);
-	counter_add(&counters->now.by_rule[rule], 1);
+	pthread_mutex_lock(&counters->lock);
+	tally->next = counters->tallies;
+	counters->tallies = tally;
+	pthread_mutex_unlock(&counters->lock);
 }
 
-void smmuinv__counters_refused(struct counters *counters, uint8_t opcode,
-			       int verdict, enum smmuinv_rule rule)
-{
-	smmuinv__counters_read(counters, opcode, 1);
-	if (verdict == SMMUINV_ILLEGAL)
-		smmuinv__counters_illegal(counters, rule);
-}
-
-static uint64_t counter_read(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
-static void read_all(const struct smmuinv_counters *from,
-		     struct smmuinv_counters *to)
+static void add(struct smmuinv_counters *sum,
+		const struct smmuinv_counters *from)
 {
 	unsigned int i;
 
-	to->read = counter_read(&from->read);
-	to->forwarded = counter_read(&from->forwarded);
-	to->merged = counter_read(&from->merged);
-	to->dropped = counter_read(&from->dropped);
-	to->vmm = counter_read(&from->vmm);
-	to->illegal = counter_read(&from->illegal);
-	to->host_commands = counter_read(&from->host_commands);
-	to->ioctls = counter_read(&from->ioctls);
-	to->retries = counter_read(&from->retries);
-	to->repeats = counter_read(&from->repeats);
+	sum->read += counter_read(&from->read);
+	sum->forwarded += counter_read(&from->forwarded);
+	sum->merged += counter_read(&from->merged);
+	sum->dropped += counter_read(&from->dropped);
+	sum->vmm += counter_read(&from->vmm);
+	sum->illegal += counter_read(&from->illegal);
+	sum->host_commands += counter_read(&from->host_commands);
+	sum->ioctls += counter_read(&from->ioctls);
+	sum->retries += counter_read(&from->retries);
+	sum->repeats += counter_read(&from->repeats);
 	for (i = 0; i < SMMUINV_COUNTED_OPCODES; i++)
-		to->by_opcode[i] = counter_read(&from->by_opcode[i]);
+		sum->by_opcode[i] += counter_read(&from->by_opcode[i]);
 	for (i = 0; i < SMMUINV_COUNTED_RULES; i++)
-		to->by_rule[i] = counter_read(&from->by_rule[i]);
+		sum->by_rule[i] += counter_read(&from->by_rule[i]);
 }
 
-int smmuinv_vsmmu_counters(const struct smmuinv_vsmmu *vsmmu,
+void smmuinv__counters_leave(struct counters *counters, struct tally *tally)
+{
+	struct tally **link = &counters->tallies;
+
+	pthread_mutex_lock(&counters->lock);
+	while (*link != tally)
+		link = &(*link)->next;
+	*link = tally->next;
+	add(&counters->past, &tally->now);
+	pthread_mutex_unlock(&counters->lock);
+}
+
+void smmuinv__tally_read(struct tally *tally, uint8_t opcode, uint64_t n)
+{
+	struct smmuinv_counters *now = &tally->now;
+
+	counter_add(&now->read, n);
+	counter_add(
+		&now->by_opcode[opcode < SMMUINV_COUNTED_OPCODES ? opcode : 0],
+		n);
+}
+
+void smmuinv__tally_dropped(struct tally *tally, enum smmuinv_rule rule)
+{
+	counter_add(&tally->now.dropped, 1);
+	counter_add(&tally->now.by_rule[rule], 1);
+}
+
+void smmuinv__tally_illegal(struct tally *tally, enum smmuinv_rule rule)
+{
+	counter_add(&tally->now.illegal, 1);
+	counter_add(&tally->now.by_rule[rule], 1);
+}
+
+int smmuinv_vsmmu_counters(struct smmuinv_vsmmu *vsmmu,
 			   struct smmuinv_counters *counters)
 {
-	struct smmuinv_counters now = { 0 };
+	struct smmuinv_counters sum;
+	const struct tally *tally;
 
 	if (!vsmmu || !counters || !PARAMS_WRITABLE(counters))
 		return -EINVAL;
-	read_all(&vsmmu->counters.now, &now);
-	PARAMS_STORE(counters, &now);
+	pthread_mutex_lock(&vsmmu->counters.lock);
+	sum = vsmmu->counters.past;
+	for (tally = vsmmu->counters.tallies; tally; tally = tally->next)
+		add(&sum, &tally->now);
+	pthread_mutex_unlock(&vsmmu->counters.lock);
+	PARAMS_STORE(counters, &sum);
 	return 0;
 }

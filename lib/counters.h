@@ -1,34 +1,56 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counters that every thread may add to and read. None orders anything.
+ * Counters that every thread may read. Each consumer has a tally of its own, so
+ * that counting takes no locked instruction; a reader adds them up.
  */
 #ifndef SMMUINV_LIB_COUNTERS_H
 #define SMMUINV_LIB_COUNTERS_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include <smmuinv/check.h>
 #include <smmuinv/counters.h>
 
-struct counters {
+/* What one consumer has counted. Only its own thread adds to it. */
+struct tally {
 	struct smmuinv_counters now; /* its size is not used */
+	struct tally *next;
 };
 
+struct counters {
+	pthread_mutex_t lock;         /* of what follows */
+	struct tally *tallies;        /* of consumers that there are */
+	struct smmuinv_counters past; /* of those that are gone */
+};
+
+/* 0 or -ENOMEM. */
+int smmuinv__counters_init(struct counters *counters);
+void smmuinv__counters_destroy(struct counters *counters);
+
+/* From here on @tally is part of the sums; and what it has counted stays so. */
+void smmuinv__counters_join(struct counters *counters, struct tally *tally);
+void smmuinv__counters_leave(struct counters *counters, struct tally *tally);
+
+/* None orders anything: a reader sees each whole, and no more is promised. */
 static inline void counter_add(uint64_t *counter, uint64_t n)
 {
-	if (n)
-		__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
-void smmuinv__counters_read(struct counters *counters, uint8_t opcode,
-			    uint64_t n);
-void smmuinv__counters_dropped(struct counters *counters,
-			       enum smmuinv_rule rule);
-void smmuinv__counters_illegal(struct counters *counters,
-			       enum smmuinv_rule rule);
+/* One that several threads add to. */
+static inline void counter_add_shared(uint64_t *counter, uint64_t n)
+{
+	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
 
-/* One that was read and is not for the host: the VMM's, or illegal. */
-void smmuinv__counters_refused(struct counters *counters, uint8_t opcode,
-			       int verdict, enum smmuinv_rule rule);
+static inline uint64_t counter_read(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+void smmuinv__tally_read(struct tally *tally, uint8_t opcode, uint64_t n);
+void smmuinv__tally_dropped(struct tally *tally, enum smmuinv_rule rule);
+void smmuinv__tally_illegal(struct tally *tally, enum smmuinv_rule rule);
 
 #endif /* SMMUINV_LIB_COUNTERS_H */

@@ -192,12 +192,13 @@ static void keep_repeated(struct slice *slice, uint32_t n)
 static bool execute_rounds(const struct executor *x, struct slice *slice,
 			   struct execution *e, struct outcome *outcome)
 {
-	struct slice twice = *slice;
 	struct execution second;
+	struct slice twice;
 
 	*e = host_execute(x, slice, outcome);
 	if (!x->viommu->repeat)
 		return e->done == slice->count;
+	twice = *slice;
 	keep_repeated(&twice, e->done);
 	second = host_execute(x, &twice, outcome);
 	outcome->repeats += twice.count;
@@ -274,18 +275,17 @@ static struct plan_window plan_window(const struct executor *x,
 static void trace(const struct executor *x, const struct window *w,
 		  const struct slice *slice, const struct outcome *outcome)
 {
-	const struct smmuinv_trace t = {
-		.size = sizeof(t),
-		.viommu_id = x->viommu->id,
-		.guest = w->commands + w->first,
-		.guest_count = w->count - w->first,
-		.host = slice->commands,
-		.host_count = slice->count,
-		.error = outcome->error,
-	};
-
 	if (x->vsmmu->trace && slice->count)
-		x->vsmmu->trace(x->vsmmu->trace_opaque, &t);
+		x->vsmmu->trace(x->vsmmu->trace_opaque,
+				&(const struct smmuinv_trace){
+					.size = sizeof(struct smmuinv_trace),
+					.viommu_id = x->viommu->id,
+					.guest = w->commands + w->first,
+					.guest_count = w->count - w->first,
+					.host = slice->commands,
+					.host_count = slice->count,
+					.error = outcome->error,
+				});
 }
 
 /*
@@ -298,22 +298,21 @@ static bool execute_fewest(const struct executor *x, const struct window *w,
 {
 	struct plan *plan = x->plan;
 	const struct plan_window window = plan_window(x, w, w->first);
-	uint32_t breaks = planned_breaks(w);
+	/* Before these ranks a call ends, and behind the last. */
+	uint32_t breaks = planned_breaks(w) | RANK_BIT(COMMAND_RANKS);
 	uint32_t start = 0;
-	unsigned int rank;
 
 	smmuinv__plan_fewest(plan, &window);
-	for (rank = 0; rank < COMMAND_RANKS; rank++) {
+	for (; breaks; breaks &= breaks - 1) {
+		uint32_t end = plan->rank_end[__builtin_ctz(breaks) - 1];
 		struct slice slice = {
 			.commands = plan->commands + start,
 			.origin = plan->origin + start,
-			.count = plan->rank_end[rank] - start,
+			.count = end - start,
 		};
 		struct execution e;
 		bool complete;
 
-		if (rank + 1 < COMMAND_RANKS && !(breaks & RANK_BIT(rank + 1)))
-			continue;
 		complete = execute_rounds(x, &slice, &e, outcome);
 		start += e.done;
 		if (!complete)
@@ -324,7 +323,7 @@ static bool execute_fewest(const struct executor *x, const struct window *w,
 		trace(x, w, &slice, outcome);
 		if (!complete)
 			return e.refused == SMMUINV_INDEX_NONE;
-		start = plan->rank_end[rank];
+		start = end;
 	}
 	outcome->merged = plan->merged;
 	return true;
@@ -356,7 +355,7 @@ static struct slice slice_as_written(const struct executor *x,
 {
 	const struct plan_window window = plan_window(x, w, 0);
 
-	if (x->plan->ril && !w->skip && !x->viommu->repeat)
+	if (x->plan->host.ril && !w->skip && !x->viommu->repeat)
 		return (struct slice){
 			.commands = w->commands + from,
 			.first = from,
@@ -414,7 +413,7 @@ void smmuinv__execute(const struct executor *executor,
 {
 	*outcome = (struct outcome){ 0 };
 	begin(window, outcome);
-	smmuinv__plan_set_host(executor->plan, &executor->viommu->host);
+	executor->plan->host = executor->viommu->plan;
 	if (!executor->vsmmu->as_written &&
 	    execute_fewest(executor, window, outcome))
 		return;

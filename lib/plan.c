@@ -46,11 +46,11 @@ int smmuinv__plan_init(struct plan *plan, uint32_t capacity,
 		       const struct smmuinv_features *host, uint32_t pages_max)
 {
 	*plan = (struct plan){
+		.host = smmuinv__plan_host(host),
 		.pages_max = pages_max,
 		.capacity = capacity,
 		.room = capacity + pages_max,
 	};
-	smmuinv__plan_set_host(plan, host);
 	plan->runs = calloc(capacity, sizeof(*plan->runs));
 	plan->order[0] = calloc(capacity, sizeof(*plan->order[0]));
 	plan->order[1] = calloc(capacity, sizeof(*plan->order[1]));
@@ -63,13 +63,14 @@ int smmuinv__plan_init(struct plan *plan, uint32_t capacity,
 	return -ENOMEM;
 }
 
-void smmuinv__plan_set_host(struct plan *plan,
-			    const struct smmuinv_features *host)
+struct plan_host smmuinv__plan_host(const struct smmuinv_features *features)
 {
-	bool ds = smmuinv_features_get(host, SMMUINV_FEATURE_DS);
+	bool ds = smmuinv_features_get(features, SMMUINV_FEATURE_DS);
 
-	plan->ril = smmuinv_features_get(host, SMMUINV_FEATURE_RIL);
-	plan->scale_max = ds ? SCALE_MAX : 31;
+	return (struct plan_host){
+		.ril = smmuinv_features_get(features, SMMUINV_FEATURE_RIL),
+		.scale_max = ds ? SCALE_MAX : 31,
+	};
 }
 
 void smmuinv__plan_free(struct plan *plan)
@@ -181,7 +182,7 @@ static void run_of_range(struct plan_run *run, const struct operand *c,
 	run->last = end - va < length - 1 ? end : (va + length - 1) | rest;
 	run->group = group_of_span(c, tg_of(c));
 	/* As pages, a level that is given up costs more than it saves. */
-	if (!plan->ril)
+	if (!plan->host.ril)
 		run->group |= (uint64_t)run->ttl << GROUP_TTL_SHIFT;
 }
 
@@ -211,13 +212,13 @@ static void run_of_address(struct plan_run *run, const struct operand *c,
 	uint8_t tg = tg_of(c);
 
 	if (tg != SMMUINV_TG_ANY) {
-		if (plan->ril && !is_aligned(c))
+		if (plan->host.ril && !is_aligned(c))
 			run_of_plain(run, c);
 		else
 			run_of_range(run, c, plan);
 		return;
 	}
-	tg = plan->ril ? certain_granule(w, c) : SMMUINV_TG_ANY;
+	tg = plan->host.ril ? certain_granule(w, c) : SMMUINV_TG_ANY;
 	if (tg == SMMUINV_TG_ANY)
 		run_of_plain(run, c);
 	else
@@ -747,8 +748,8 @@ static void put_ranges(struct plan *plan, const struct plan_run *run,
 		unsigned int scale = bits - UNITS_LOG2;
 		uint64_t units;
 
-		if (scale > plan->scale_max)
-			scale = plan->scale_max;
+		if (scale > plan->host.scale_max)
+			scale = plan->host.scale_max;
 		units = (left + (UINT64_C(1) << scale) - 1) >> scale;
 		if (units > UNITS_MAX)
 			units = UNITS_MAX;
@@ -796,7 +797,7 @@ static void put_head(struct plan *plan, const struct plan_run *head,
 	uint64_t dw1 = command_dw1(&commands[head->source]);
 	bool is_atc = rank_of_group(head->group) == COMMAND_RANK_ATC;
 
-	if (!is_atc && !plan->ril && dw1 & DW1_TG)
+	if (!is_atc && !plan->host.ril && dw1 & DW1_TG)
 		put_pages(plan, head, dw0, dw1);
 	else if (!head->joined)
 		put(plan, dw0, dw1, head->origin);
@@ -812,7 +813,7 @@ static bool too_many_pages(const struct sweep *s)
 	uint64_t pages = 0;
 	uint32_t i;
 
-	for (i = 0; !s->plan->ril && i < s->count; i++) {
+	for (i = 0; !s->plan->host.ril && i < s->count; i++) {
 		const struct plan_run *head = head_at(s, i);
 		uint64_t more;
 
@@ -933,7 +934,7 @@ uint32_t smmuinv__plan_as_written(struct plan *plan,
 	uint32_t i;
 
 	plan->count = 0;
-	if (plan->ril) {
+	if (plan->host.ril) {
 		put_written(plan, window, from, end);
 		return end;
 	}

@@ -28,10 +28,14 @@ struct plan_run;
 /* Hash slots that know where an equal command was seen. */
 #define PLAN_SLOTS 1024u
 
-struct plan {
-	/* What the host's SMMU can do. */
+/* What a plan looks at of a host's SMMU. */
+struct plan_host {
 	bool ril;
 	uint8_t scale_max;
+};
+
+struct plan {
+	struct plan_host host; /* for which it plans */
 	uint32_t pages_max; /* without ranges: beyond so many pages, all goes */
 
 	uint32_t capacity; /* commands in */
@@ -64,9 +68,7 @@ int smmuinv__plan_init(struct plan *plan, uint32_t capacity,
 		       const struct smmuinv_features *host, uint32_t pages_max);
 void smmuinv__plan_free(struct plan *plan);
 
-/* From here on it plans for another host. */
-void smmuinv__plan_set_host(struct plan *plan,
-			    const struct smmuinv_features *host);
+struct plan_host smmuinv__plan_host(const struct smmuinv_features *features);
 
 /* The fewest commands with at least the window's effect, sorted by rank. */
 void smmuinv__plan_fewest(struct plan *plan, const struct plan_window *window);

@@ -108,6 +108,7 @@ struct run {
 	uint32_t consumed; /* commands before the new CMDQ_CONS */
 	/* Of the window that was executed: what the VMM was told of. */
 	uint32_t settled;  /* commands of the batch */
+	bool dropping;     /* there are some that were not sent */
 	uint32_t syncs;    /* CMD_SYNCs that were read, not counted yet */
 	uint32_t signaled; /* CMD_SYNCs between them */
 	struct smmuinv_progress *progress;
@@ -172,7 +173,8 @@ static void settle_commands(struct run *run, uint32_t upto)
 	const struct smmuinv_queue *q = run->queue;
 	uint32_t first = run->settled;
 	uint32_t n = upto - first;
-	uint32_t dropped = smmuinv__batch_dropped(q->batch, first, n);
+	uint32_t dropped =
+		run->dropping ? smmuinv__batch_dropped(q->batch, first, n) : 0;
 
 	seen_batch(run, first, n);
 	run->progress->forwarded += n - dropped;
@@ -184,27 +186,27 @@ static void settle_commands(struct run *run, uint32_t upto)
 }
 
 /* 4.7.3. An MSI is asked for by an address. */
-static struct smmuinv_sync sync_of(const struct smmuinv_queue *q,
-				   const struct smmuinv_command *command)
+static void sync_of(const struct smmuinv_queue *q,
+		    const struct smmuinv_command *command,
+		    struct smmuinv_sync *sync)
 {
 	enum { SIG_IRQ = 1, SIG_SEV = 2 };
 	uint64_t dw0 = command_dw0(command);
 	uint64_t cs = (dw0 & DW0_CS) >> DW0_CS_SHIFT;
 	uint64_t address = command_dw1(command) & DW1_MSIADDRESS;
-	struct smmuinv_sync sync = {
+
+	*sync = (struct smmuinv_sync){
 		.irq = cs == SIG_IRQ,
 		.sev = cs == SIG_SEV && q->sev,
 	};
-
-	if (!sync.irq || !address || !q->msi)
-		return sync;
-	sync.msi = true;
-	sync.msi_address = address;
-	sync.msi_data = (uint32_t)(dw0 >> DW0_MSIDATA_SHIFT);
-	sync.msi_shareability = (uint8_t)((dw0 & DW0_MSH) >> DW0_MSH_SHIFT);
-	sync.msi_attributes =
+	if (!sync->irq || !address || !q->msi)
+		return;
+	sync->msi = true;
+	sync->msi_address = address;
+	sync->msi_data = (uint32_t)(dw0 >> DW0_MSIDATA_SHIFT);
+	sync->msi_shareability = (uint8_t)((dw0 & DW0_MSH) >> DW0_MSH_SHIFT);
+	sync->msi_attributes =
 		(uint8_t)((dw0 & DW0_MSIATTR) >> DW0_MSIATTR_SHIFT);
-	return sync;
 }
 
 /* The VMM's own, whatever was mended before it. */
@@ -218,11 +220,15 @@ static int own_failure(struct run *run, int error)
 static int signal_sync(struct run *run, const struct window_sync *sync)
 {
 	const struct smmuinv_queue *q = run->queue;
-	const struct smmuinv_sync asked = sync_of(q, &sync->command);
-	int rc = q->ops.sync ? q->ops.sync(q->opaque, &asked) : 0;
+	struct smmuinv_sync asked;
+	int rc;
 
-	if (rc < 0)
-		return own_failure(run, rc);
+	if (q->ops.sync) {
+		sync_of(q, &sync->command, &asked);
+		rc = q->ops.sync(q->opaque, &asked);
+		if (rc < 0)
+			return own_failure(run, rc);
+	}
 	seen(run, run->consumed, &sync->command, SMMUINV_FATE_VMM,
 	     SMMUINV_RULE_NONE);
 	run->consumed++;
@@ -237,16 +243,18 @@ static int settle(struct run *run, uint32_t upto)
 	const struct window_sync *syncs;
 	uint32_t count = smmuinv__batch_syncs(run->queue->batch, &syncs);
 
-	while (run->signaled < count && syncs[run->signaled].at <= upto) {
+	for (;;) {
+		const struct window_sync *sync = &syncs[run->signaled];
+		bool signal = run->signaled < count && sync->at <= upto;
 		int rc;
 
-		settle_commands(run, syncs[run->signaled].at);
-		rc = signal_sync(run, &syncs[run->signaled]);
+		settle_commands(run, signal ? sync->at : upto);
+		if (!signal)
+			return 0;
+		rc = signal_sync(run, sync);
 		if (rc)
 			return rc;
 	}
-	settle_commands(run, upto);
-	return 0;
 }
 
 /*
@@ -287,6 +295,11 @@ static void clean_up(struct run *run, uint32_t first)
 	struct smmuinv_queue *q = run->queue;
 	uint32_t n = run->settled - first;
 
+	if (!first && n == smmuinv_batch_count(q->batch)) {
+		smmuinv_batch_clear(q->batch);
+		q->carried = 0;
+		return;
+	}
 	smmuinv__batch_discard(q->batch, first, n);
 	if (q->written)
 		memmove(q->written + first, q->written + run->settled,
@@ -313,6 +326,8 @@ static int flush(struct run *run)
 	account(run->progress, &outcome);
 	run->settled = first;
 	run->signaled = 0;
+	run->dropping =
+		smmuinv__batch_dropped(q->batch, first, outcome.completed);
 	rc = settle(run, first + outcome.completed);
 	if (!rc && outcome.cerror == SMMUINV_CERROR_ATC_INV_SYNC)
 		rc = carry(run, first, &outcome);
@@ -357,7 +372,7 @@ static int stop_illegal(struct run *run, const struct smmuinv_command *raw,
 		return rc;
 	stop(run, SMMUINV_CERROR_ILL, rule, field);
 	seen(run, run->consumed, raw, SMMUINV_FATE_ILLEGAL, rule);
-	smmuinv__counters_illegal(&run->queue->vsmmu->counters, rule);
+	smmuinv__tally_illegal(smmuinv__batch_tally(run->queue->batch), rule);
 	return 1;
 }
 
@@ -517,7 +532,7 @@ static int hold_sync(struct run *run, const struct smmuinv_command *raw)
 	smmuinv__batch_push_sync(batch, raw);
 	run->read++;
 	run->syncs++;
-	return smmuinv__batch_syncs_full(batch) ? flush(run) : 0;
+	return smmuinv__batch_is_full(batch) ? flush(run) : 0;
 }
 
 /* Of the last @n commands in the batch. */
@@ -569,8 +584,8 @@ static int stop_unsupported(struct run *run, int error,
 /* One that neither the batch counts nor the CMD_SYNCs' own counter. */
 static void count_read(const struct run *run, const struct smmuinv_command *raw)
 {
-	smmuinv__counters_read(&run->queue->vsmmu->counters,
-			       smmuinv_command_opcode(raw), 1);
+	smmuinv__tally_read(smmuinv__batch_tally(run->queue->batch),
+			    smmuinv_command_opcode(raw), 1);
 }
 
 /* 0 to go on, 1 to stop, or a negative errno. */
@@ -610,20 +625,19 @@ static int step_in_memory(struct run *run)
 	struct smmuinv_queue *q = run->queue;
 	const struct smmuinv_command *ring = run->ring.base;
 	uint32_t index = index_at(run, run->read);
-	uint32_t n = min(
-		min(run->limit - run->read, (1u << run->ring.log2size) - index),
-		smmuinv__batch_room(q->batch));
-	uint32_t kinds = 0;
-	uint32_t pushed = smmuinv__batch_push_forwarded(q->batch, ring + index,
-							n, &kinds);
+	uint32_t n =
+		min(run->limit - run->read, (1u << run->ring.log2size) - index);
+	struct batch_taken taken =
+		smmuinv__batch_take(q->batch, ring + index, n);
 	struct smmuinv_command raw;
 
-	run->read += pushed;
-	if (q->ops.cfgi_cd && kinds & RANKS_CFGI)
-		call_cfgi_cd(q, pushed);
+	run->read += taken.commands + taken.syncs;
+	run->syncs += taken.syncs;
+	if (q->ops.cfgi_cd && taken.kinds & RANKS_CFGI)
+		call_cfgi_cd(q, taken.commands);
 	if (smmuinv__batch_is_full(q->batch))
 		return flush(run);
-	if (pushed == n)
+	if (taken.commands + taken.syncs == n)
 		return 0;
 	raw = *smmuinv__batch_rejected(q->batch);
 	return step(run, &raw);
@@ -686,6 +700,7 @@ int smmuinv_queue_consume(struct smmuinv_queue *queue,
 {
 	struct smmuinv_progress p = { 0 };
 	struct run run = { .queue = queue, .progress = &p };
+	struct tally *tally;
 	int64_t limit;
 	int rc;
 
@@ -710,9 +725,9 @@ int smmuinv_queue_consume(struct smmuinv_queue *queue,
 	p.consumed = run.consumed;
 	p.cons = pointer_at(&run, run.consumed);
 	queue->again = p.cons;
-	smmuinv__counters_read(&queue->vsmmu->counters, SMMUINV_CMD_SYNC,
-			       run.syncs);
-	counter_add(&queue->vsmmu->counters.now.vmm, p.vmm);
+	tally = smmuinv__batch_tally(queue->batch);
+	smmuinv__tally_read(tally, SMMUINV_CMD_SYNC, run.syncs);
+	counter_add(&tally->now.vmm, p.vmm);
 	PARAMS_STORE(progress, &p);
 	return rc < 0 ? rc : (int)run.consumed;
 }

@@ -7,7 +7,6 @@
 #include <smmuinv/batch.h>
 
 #include "params.h"
-#include "plan.h"
 #include "stream.h"
 
 static bool repeats(uint32_t repeat, uint32_t hw_flags)
@@ -74,21 +73,30 @@ int smmuinv_vsmmu_new(const struct smmuinv_vsmmu_params *params,
 	if (!v)
 		return -ENOMEM;
 	configure(v, &p);
+	rc = smmuinv__counters_init(&v->counters);
+	if (rc)
+		goto free_vsmmu;
 	rc = smmuinv__granules_init(&v->granules, &p.guest);
 	if (rc)
-		goto free_vsmmu;
+		goto destroy_counters;
 	rc = smmuinv_streams_new(p.backend, &v->streams);
 	if (rc)
-		goto free_vsmmu;
+		goto free_granules;
 	smmuinv__streams_bind(v->streams, v->viommu_ids, 0);
 	rc = add_first_viommu(v, &p);
 	if (rc)
-		goto free_vsmmu;
+		goto free_streams;
 	*vsmmu = v;
 	return 0;
 
+free_streams:
+	smmuinv_streams_free(v->streams);
+free_granules:
+	smmuinv__granules_free(&v->granules);
+destroy_counters:
+	smmuinv__counters_destroy(&v->counters);
 free_vsmmu:
-	smmuinv_vsmmu_free(v);
+	free(v);
 	return rc;
 }
 
@@ -98,6 +106,7 @@ void smmuinv_vsmmu_free(struct smmuinv_vsmmu *vsmmu)
 		return;
 	smmuinv_streams_free(vsmmu->streams);
 	smmuinv__granules_free(&vsmmu->granules);
+	smmuinv__counters_destroy(&vsmmu->counters);
 	free(vsmmu);
 }
 
@@ -138,7 +147,7 @@ static int viommu_insert(struct smmuinv_vsmmu *v,
 	v->viommus[v->viommu_count++] = (struct viommu){
 		.id = p->viommu_id,
 		.repeat = repeats(v->repeat, p->hw_flags),
-		.host = p->host,
+		.plan = smmuinv__plan_host(&p->host),
 	};
 	viommus_changed(v);
 	return 0;

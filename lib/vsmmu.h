@@ -13,12 +13,13 @@
 #include "check.h"
 #include "counters.h"
 #include "granule.h"
+#include "plan.h"
 
 /* A physical SMMU behind the virtual one. */
 struct viommu {
 	uint32_t id;
 	bool repeat; /* the erratum: TLBI and CFGI are executed twice */
-	struct smmuinv_features host;
+	struct plan_host plan; /* of its SMMU */
 };
 
 /*

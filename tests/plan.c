@@ -1582,7 +1582,7 @@ static void small_check(const uint32_t *window, uint32_t n)
 	for (i = 0; i < n; i++)
 		commands[i] = small.alphabet[window[i]];
 	planner_fewest(small.p, commands, n);
-	assert_true(plan->count <= n || !plan->ril);
+	assert_true(plan->count <= n || !plan->host.ril);
 	smmuinv_caches_refill(small.caches);
 	for (i = 0; i <= plan->count; i++) {
 		small_assert_complete(window, first_incomplete(plan, i, n), i);

@@ -67,7 +67,7 @@ struct smmuinv_counters {
  * Return: 0; -EINVAL for NULL or a wrong size.
  * Threads: any. Since: 0.1.
  */
-SMMUINV_API int smmuinv_vsmmu_counters(const struct smmuinv_vsmmu *vsmmu,
+SMMUINV_API int smmuinv_vsmmu_counters(struct smmuinv_vsmmu *vsmmu,
 				       struct smmuinv_counters *counters);
 
 SMMUINV_END_DECLS

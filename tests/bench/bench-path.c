@@ -127,7 +127,9 @@ static uint64_t check_all(struct path *p)
 	uint32_t i = 0;
 
 	while (i < p->count) {
-		uint32_t n = smmuinv__check_forward(&p->check, ring + i, p->count - i, p->copy, &kinds, read);
+		uint32_t n = smmuinv__check_forward(&p->check, ring + i,
+						    p->count - i, p->copy,
+						    &kinds, read);
 		struct check_found found;
 
 		forwarded += n;

@@ -75,7 +75,7 @@ static int plain_make(struct plain *plain, const struct player *player)
 	for (uint32_t i = 0; i < stream->count; i++) {
 		struct smmuinv_finding finding = { .size = sizeof(finding) };
 		int verdict = smmuinv_check(&stream->ring[i], &v->guest,
-					    &v->viommus[0].host, 0, &finding);
+					    &v->guest, 0, &finding);
 
 		if (verdict == SMMUINV_FORWARD &&
 		    has_stream(player, &finding.command))

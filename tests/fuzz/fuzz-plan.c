@@ -181,9 +181,9 @@ static bool has_ranges(const struct room *room)
 
 static void there_are_no_more_than_must_be(const struct room *room)
 {
-	must(room->plan.ril ==
+	must(room->plan.host.ril ==
 	     smmuinv_features_get(&room->host, SMMUINV_FEATURE_RIL));
-	if (room->plan.ril || !has_ranges(room))
+	if (room->plan.host.ril || !has_ranges(room))
 		must(room->plan.count <= room->wanted);
 	else
 		must(room->plan.count <= room->wanted + room->pages_max);
@@ -254,12 +254,12 @@ static void as_written_it_is_the_window(struct room *room)
 		must(end > from && end <= room->count);
 		the_commands_make_sense(room);
 		execute(room, 0, room->plan.count);
-		for (i = from; i < end && room->plan.ril; i++) {
+		for (i = from; i < end && room->plan.host.ril; i++) {
 			if (!room->rules[i])
 				must(fuzz_same(&room->plan.commands[n++],
 					       &room->commands[i]));
 		}
-		must(!room->plan.ril || n == room->plan.count);
+		must(!room->plan.host.ril || n == room->plan.count);
 		from = end;
 		ask_for(room, end);
 		fuzz_judge(&room->oracle, room->caches);
