@@ -491,6 +491,15 @@ static bool is_worse(const struct outcome *a, const struct outcome *b)
 	return a->cerror == SMMUINV_CERROR_NONE;
 }
 
+static void calls_add(struct calls *sum, const struct calls *more)
+{
+	sum->ioctls += more->ioctls;
+	sum->commands += more->commands;
+	sum->failed += more->failed;
+	sum->retries += more->retries;
+	sum->repeats += more->repeats;
+}
+
 static void join(struct outcome *sum, const struct outcome *one)
 {
 	struct outcome before = *sum;
@@ -499,10 +508,8 @@ static void join(struct outcome *sum, const struct outcome *one)
 		*sum = *one;
 	sum->host_error = one->host_error ? one->host_error : before.host_error;
 	sum->host_count = one->host_error ? one->host_count : before.host_count;
-	sum->host_commands = before.host_commands + one->host_commands;
-	sum->ioctls = before.ioctls + one->ioctls;
-	sum->retries = before.retries + one->retries;
-	sum->repeats = before.repeats + one->repeats;
+	sum->calls = before.calls;
+	calls_add(&sum->calls, &one->calls);
 	sum->merged = before.merged + one->merged;
 }
 
@@ -630,16 +637,6 @@ static void count_window(struct smmuinv_batch *batch, uint32_t first,
 	counter_add(&now->merged, o->merged);
 }
 
-static void count_calls(struct smmuinv_batch *batch, const struct outcome *o)
-{
-	struct smmuinv_counters *now = &batch->tally.now;
-
-	counter_add(&now->host_commands, o->host_commands);
-	counter_add(&now->ioctls, o->ioctls);
-	counter_add(&now->retries, o->retries);
-	counter_add(&now->repeats, o->repeats);
-}
-
 /* What the library does of itself is nobody's to be counted for. */
 static void execute(struct smmuinv_batch *batch, uint32_t first, bool own,
 		    struct outcome *outcome)
@@ -659,7 +656,7 @@ static void execute(struct smmuinv_batch *batch, uint32_t first, bool own,
 	if (!own)
 		count_streams(batch, first, outcome->completed);
 	smmuinv__streams_release(streams);
-	count_calls(batch, outcome);
+	smmuinv__tally_calls(&batch->tally, &outcome->calls);
 	if (!own)
 		count_window(batch, first, outcome);
 }
@@ -756,13 +753,14 @@ static void result_add(struct smmuinv_result *r, const struct outcome *o,
 	r->error = o->error;
 	r->cerror = o->cerror;
 	r->fault_vsid = o->fault_vsid;
+	r->fault_viommu = o->fault_viommu;
 	if (o->fault_index != SMMUINV_INDEX_NONE)
 		r->fault_index = r->completed + o->fault_index;
 	r->completed += o->completed;
 	r->sent += o->completed - dropped;
 	r->dropped += dropped;
-	r->host_commands += o->host_commands;
-	r->ioctls += o->ioctls;
+	r->host_commands += o->calls.commands;
+	r->ioctls += o->calls.ioctls;
 	if (!o->host_error)
 		return;
 	r->host_error = o->host_error;

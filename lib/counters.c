@@ -40,12 +40,15 @@ static void add(struct smmuinv_counters *sum,
 	sum->illegal += counter_read(&from->illegal);
 	sum->host_commands += counter_read(&from->host_commands);
 	sum->ioctls += counter_read(&from->ioctls);
+	sum->failed += counter_read(&from->failed);
 	sum->retries += counter_read(&from->retries);
 	sum->repeats += counter_read(&from->repeats);
 	for (i = 0; i < SMMUINV_COUNTED_OPCODES; i++)
 		sum->by_opcode[i] += counter_read(&from->by_opcode[i]);
 	for (i = 0; i < SMMUINV_COUNTED_RULES; i++)
 		sum->by_rule[i] += counter_read(&from->by_rule[i]);
+	for (i = 0; i < SMMUINV_COUNTED_CERRORS; i++)
+		sum->stops[i] += counter_read(&from->stops[i]);
 }
 
 void smmuinv__counters_leave(struct counters *counters, struct tally *tally)
@@ -58,6 +61,28 @@ void smmuinv__counters_leave(struct counters *counters, struct tally *tally)
 	*link = tally->next;
 	add(&counters->past, &tally->now);
 	pthread_mutex_unlock(&counters->lock);
+}
+
+static void add_calls(struct smmuinv_counters *now, const struct calls *calls)
+{
+	counter_add(&now->ioctls, calls->ioctls);
+	counter_add(&now->host_commands, calls->commands);
+	counter_add(&now->failed, calls->failed);
+	counter_add(&now->retries, calls->retries);
+	counter_add(&now->repeats, calls->repeats);
+}
+
+void smmuinv__counters_called(struct counters *counters,
+			      const struct calls *calls)
+{
+	pthread_mutex_lock(&counters->lock);
+	add_calls(&counters->past, calls);
+	pthread_mutex_unlock(&counters->lock);
+}
+
+void smmuinv__tally_calls(struct tally *tally, const struct calls *calls)
+{
+	add_calls(&tally->now, calls);
 }
 
 void smmuinv__tally_read(struct tally *tally, uint8_t opcode, uint64_t n)

@@ -85,12 +85,13 @@ static int invalidate(const struct executor *x,
 	*count = asked;
 	rc = smmuinv__backend_invalidate(x->vsmmu->backend, x->viommu->id,
 					 commands, count);
-	outcome->retries += outcome->host_error != 0;
-	outcome->ioctls++;
-	outcome->host_commands += asked;
+	outcome->calls.retries += outcome->calls.failed != 0;
+	outcome->calls.ioctls++;
+	outcome->calls.commands += asked;
 	if (!rc && *count != asked)
 		rc = -EPROTO;
 	if (rc) {
+		outcome->calls.failed++;
 		outcome->host_error = rc;
 		outcome->host_count = *count;
 	}
@@ -140,9 +141,11 @@ static bool device_gone(const struct slice *slice, const struct execution *e)
 }
 
 /* Why @slice is not complete after @e, and that @completed commands are. */
-static void conclude(const struct slice *slice, const struct execution *e,
-		     uint32_t completed, struct outcome *outcome)
+static void conclude(const struct executor *x, const struct slice *slice,
+		     const struct execution *e, uint32_t completed,
+		     struct outcome *outcome)
 {
+	outcome->fault_viommu = x->viommu->id;
 	/* -ENODEV is for streams; of a backend's own it says less than -EIO. */
 	outcome->error = e->error == -ENODEV ? -EIO : e->error;
 	outcome->cerror = e->atc_timed_out ? SMMUINV_CERROR_ATC_INV_SYNC :
@@ -201,7 +204,7 @@ static bool execute_rounds(const struct executor *x, struct slice *slice,
 	twice = *slice;
 	keep_repeated(&twice, e->done);
 	second = host_execute(x, &twice, outcome);
-	outcome->repeats += twice.count;
+	outcome->calls.repeats += twice.count;
 	if (second.done == twice.count)
 		return e->done == slice->count;
 	*slice = twice;
@@ -316,7 +319,7 @@ static bool execute_fewest(const struct executor *x, const struct window *w,
 		complete = execute_rounds(x, &slice, &e, outcome);
 		start += e.done;
 		if (!complete)
-			conclude(&slice, &e,
+			conclude(x, &slice, &e,
 				 smallest(plan->origin + start,
 					  plan->count - start),
 				 outcome);
@@ -389,7 +392,7 @@ static void execute_as_written(const struct executor *x, const struct window *w,
 		from = slice.origin ? slice.first : end;
 		complete = execute_rounds(x, &slice, &e, outcome);
 		if (!complete)
-			conclude(&slice, &e,
+			conclude(x, &slice, &e,
 				 (slice.origin ? slice.origin[e.done] :
 						 slice.first + e.done) -
 					 w->first,
@@ -406,6 +409,7 @@ static void begin(const struct window *w, struct outcome *outcome)
 	outcome->completed = w->count - w->first;
 	outcome->fault_index = SMMUINV_INDEX_NONE;
 	outcome->fault_vsid = 0;
+	outcome->fault_viommu = 0;
 }
 
 void smmuinv__execute(const struct executor *executor,

@@ -11,6 +11,7 @@
 #include <smmuinv/backend.h>
 #include <smmuinv/vsmmu.h>
 
+#include "counters.h"
 #include "plan.h"
 #include "vsmmu.h"
 
@@ -49,12 +50,10 @@ struct outcome {
 	uint32_t completed;
 	uint32_t fault_index;
 	uint32_t fault_vsid;
+	uint32_t fault_viommu;
 	int host_error;
 	uint32_t host_count;
-	uint32_t host_commands;
-	uint32_t ioctls;
-	uint32_t retries; /* calls after one that failed */
-	uint32_t repeats; /* commands that the erratum made go twice */
+	struct calls calls;
 	uint32_t
 		merged; /* guest commands without a host command of their own */
 };

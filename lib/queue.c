@@ -158,9 +158,10 @@ static void seen_batch(const struct run *run, uint32_t first, uint32_t n)
 /* What the window cost; what of it is complete is the guest's to see. */
 static void account(struct smmuinv_progress *p, const struct outcome *outcome)
 {
-	p->host_commands += outcome->host_commands;
-	p->ioctls += outcome->ioctls;
+	p->host_commands += outcome->calls.commands;
+	p->ioctls += outcome->calls.ioctls;
 	p->fault_vsid = outcome->fault_vsid;
+	p->fault_viommu = outcome->fault_viommu;
 	if (!outcome->host_error)
 		return;
 	p->host_error = outcome->host_error;
@@ -213,6 +214,7 @@ static void sync_of(const struct smmuinv_queue *q,
 static int own_failure(struct run *run, int error)
 {
 	run->progress->host_error = 0;
+	run->progress->fault_viommu = 0;
 	return error;
 }
 
@@ -728,6 +730,8 @@ int smmuinv_queue_consume(struct smmuinv_queue *queue,
 	tally = smmuinv__batch_tally(queue->batch);
 	smmuinv__tally_read(tally, SMMUINV_CMD_SYNC, run.syncs);
 	counter_add(&tally->now.vmm, p.vmm);
+	if (p.cerror)
+		counter_add(&tally->now.stops[p.cerror], 1);
 	PARAMS_STORE(progress, &p);
 	return rc < 0 ? rc : (int)run.consumed;
 }

@@ -205,6 +205,24 @@ int smmuinv_streams_set(struct smmuinv_streams *streams, uint32_t vsid,
 	return stream ? 0 : -ENOENT;
 }
 
+void smmuinv__streams_abort(struct smmuinv_streams *streams)
+{
+	uint64_t vsid = 0;
+
+	pthread_rwlock_wrlock(&streams->table);
+	while (vsid <= UINT32_MAX) {
+		uint32_t from = (uint32_t)vsid;
+		struct stream *stream =
+			smmuinv__radix_next(&streams->by_vsid, &from);
+
+		if (!stream)
+			break;
+		smmuinv__stream_set(stream, false, false);
+		vsid = (uint64_t)stream->vsid + 1;
+	}
+	pthread_rwlock_unlock(&streams->table);
+}
+
 /* With @change held. The places in the arrays are there, so nothing can fail.
  */
 static void table_put_back(struct smmuinv_streams *s, struct stream *stream)

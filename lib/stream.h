@@ -59,4 +59,7 @@ struct stream *smmuinv__streams_from(const struct smmuinv_streams *streams,
 /* With the table locked. */
 void smmuinv__stream_set(struct stream *stream, bool translates, bool ats);
 
+/* No stream translates, from the return on. */
+void smmuinv__streams_abort(struct smmuinv_streams *streams);
+
 #endif /* SMMUINV_LIB_STREAM_H */

@@ -244,8 +244,3 @@ int smmuinv_vsmmu_note_cd(struct smmuinv_vsmmu *vsmmu,
 	smmuinv__granules_note(&vsmmu->granules, &c);
 	return 0;
 }
-
-void smmuinv_vsmmu_forget_cds(struct smmuinv_vsmmu *vsmmu)
-{
-	smmuinv__granules_forget(&vsmmu->granules);
-}

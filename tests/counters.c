@@ -506,6 +506,58 @@ static void retries_are_calls_after_one_that_failed(void **state)
 	guest_close(&g);
 }
 
+/* The VMM consumes again: no retry of the library's, but a call that failed. */
+static void calls_that_failed_are_counted_whoever_tries_again(void **state)
+{
+	struct smmuinv_vsmmu_params like = plain(SMMUINV_PLAN_FEWEST);
+	struct smmuinv_counters now;
+	struct guest g;
+
+	(void)state;
+	guest_open(&g, &like, QUICK, 0);
+	vmm_write(&g.q, tlbi_va(0));
+	inject(&g.f, -ETIMEDOUT, 0, 0);
+	assert_int_equal(consume(&g), -ETIMEDOUT);
+	assert_int_equal(g.q.progress.fault_viommu, g.f.viommu);
+	assert_int_equal(consume(&g), 1);
+	assert_int_equal(g.q.progress.fault_viommu, 0);
+	now = fixture_counters(&g.f);
+	assert_int_equal(now.ioctls, 2);
+	assert_int_equal(now.failed, 1);
+	assert_int_equal(now.retries, 0);
+	guest_close(&g);
+}
+
+/* Each is one that the guest sees in CMDQ_CONS.ERR. */
+static void stops_are_counted_by_their_reason(void **state)
+{
+	struct smmuinv_vsmmu_params like = plain(SMMUINV_PLAN_FEWEST);
+	const struct smmuinv_command atc = atc_inv_all(FIXTURE_VSID);
+	struct smmuinv_counters now;
+	struct guest g;
+	uint32_t tries;
+
+	(void)state;
+	guest_open(&g, &like, QUICK, 0);
+	vmm_write(&g.q, atc);
+	vmm_write(&g.q, cmd_sync());
+	for (tries = 0; tries < 3; tries++) {
+		inject(&g.f, -ETIMEDOUT, 0, 0);
+		assert_int_equal(consume(&g), tries ? 0 : 1);
+	}
+	assert_int_equal(consume(&g), 1);
+	vmm_write(&g.q, raw(0xff, 0));
+	for (tries = 0; tries < 2; tries++)
+		assert_int_equal(consume(&g), 0);
+	now = fixture_counters(&g.f);
+	assert_int_equal(now.stops[SMMUINV_CERROR_NONE], 0);
+	assert_int_equal(now.stops[SMMUINV_CERROR_ILL], 2);
+	assert_int_equal(now.stops[SMMUINV_CERROR_ABT], 0);
+	assert_int_equal(now.stops[SMMUINV_CERROR_ATC_INV_SYNC], 3);
+	assert_int_equal(now.failed, 3);
+	guest_close(&g);
+}
+
 static void repeats_are_what_the_erratum_asked_for_again(void **state)
 {
 	unsigned int plan;
@@ -863,6 +915,9 @@ int main(void)
 		cmocka_unit_test(merged_is_what_needed_no_command_of_its_own),
 		cmocka_unit_test(a_refused_plan_has_merged_nothing),
 		cmocka_unit_test(retries_are_calls_after_one_that_failed),
+		cmocka_unit_test(
+			calls_that_failed_are_counted_whoever_tries_again),
+		cmocka_unit_test(stops_are_counted_by_their_reason),
 		cmocka_unit_test(repeats_are_what_the_erratum_asked_for_again),
 		cmocka_unit_test(no_viommu_is_a_reason_to_drop),
 		cmocka_unit_test(the_sums_hold_over_random_queues_and_faults),

@@ -869,7 +869,7 @@ static void *note_and_forget(void *opaque)
 
 		(void)smmuinv_vsmmu_note_cd(n->vsmmu, &cd);
 		if (asid % 256 == 255)
-			smmuinv_vsmmu_forget_cds(n->vsmmu);
+			smmuinv__granules_forget(&n->vsmmu->granules);
 	}
 	return NULL;
 }

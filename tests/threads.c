@@ -376,7 +376,7 @@ static void walk_streams(struct machine *m)
 static void invalidate(struct machine *m, uint64_t *random)
 {
 	uint32_t vsid = draw(random, VSIDS);
-	int rc = draw(random, 2) ? smmuinv_invalidate_all(m->vsmmu) :
+	int rc = draw(random, 2) ? smmuinv_invalidate_all(m->vsmmu, NULL) :
 				   smmuinv_invalidate_stream(m->vsmmu, vsid);
 
 	if (rc && rc != -ENOENT)
@@ -414,8 +414,6 @@ static void note_cd(struct machine *m, uint64_t *random)
 	if (rc)
 		wrong(m, "a CD is noted", rc);
 	atomic_fetch_add(&m->counts.cds, 1);
-	if (!draw(random, 8))
-		smmuinv_vsmmu_forget_cds(m->vsmmu);
 }
 
 static void change_streams(struct machine *m, uint64_t *random)

@@ -614,6 +614,7 @@ static void assert_fault(const struct smmuinv_result *r,
 	assert_true(concerns(&commands[r->fault_index], f->victim));
 }
 
+
 static void fail_and_retry(uint32_t smmus, enum smmuinv_plan plan,
 			   const struct failure *f)
 {
@@ -632,6 +633,8 @@ static void fail_and_retry(uint32_t smmus, enum smmuinv_plan plan,
 		if (k != f->victim || !rc)
 			assert_has_executed(&w, k, commands, 8);
 	}
+	assert_int_equal(result.fault_viommu,
+			 rc ? smmus_viommu(&w.s, f->victim) : 0);
 	done = result.completed;
 	if (rc)
 		assert_fault(&result, commands, f);
@@ -770,6 +773,8 @@ a_device_that_is_gone_is_named_whatever_smmu_it_was_behind(void **state)
 				0);
 			assert_int_equal(flush(&w, &result), -ENODEV);
 			assert_int_equal(result.fault_vsid, vsid_of(k, 1));
+			assert_int_equal(result.fault_viommu,
+					 smmus_viommu(&w.s, k));
 			assert_int_equal(result.fault_index, 2 + 2 * k);
 			assert_int_equal(smmuinv_vsmmu_remove_stream(
 						 w.s.vsmmu, vsid_of(k, 1)),

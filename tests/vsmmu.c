@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include <smmuinv/invalidate.h>
 
 static struct smmuinv_vsmmu_params params_of(const struct fixture *f)
 {
@@ -215,7 +216,7 @@ static struct smmuinv_cd cd_of(uint16_t asid, uint8_t tg)
 }
 
 static void
-pages_of_a_noted_cd_become_a_range_until_it_is_forgotten(void **state)
+pages_of_a_noted_cd_become_a_range_until_the_reset(void **state)
 {
 	struct smmuinv_cd cd = cd_of(7, SMMUINV_TG_4K);
 	struct planned p;
@@ -225,7 +226,7 @@ pages_of_a_noted_cd_become_a_range_until_it_is_forgotten(void **state)
 	assert_int_equal(smmuinv_vsmmu_note_cd(p.vsmmu, &cd), 0);
 	assert_int_equal(four_pages(&p, 7), 1);
 	assert_int_equal(four_pages(&p, 8), 4);
-	smmuinv_vsmmu_forget_cds(p.vsmmu);
+	assert_int_equal(smmuinv_reset(p.vsmmu, NULL), 0);
 	assert_int_equal(four_pages(&p, 7), 4);
 	planned_close(&p);
 }
@@ -360,7 +361,7 @@ int main(void)
 		TEST(a_vsmmu_may_begin_without_any_viommu),
 		TEST(freeing_takes_the_streams_along),
 		TEST(strict_checking_is_a_choice),
-		TEST(pages_of_a_noted_cd_become_a_range_until_it_is_forgotten),
+		TEST(pages_of_a_noted_cd_become_a_range_until_the_reset),
 		TEST(a_cd_that_could_not_be_read_makes_everything_uncertain),
 		TEST(the_upper_byte_of_an_8_bit_asid_is_not_noted),
 		TEST(what_is_no_cd_is_not_noted),

@@ -57,6 +57,7 @@ struct smmuinv_batch;
  * @host_commands: commands handed to the kernel, repetitions included
  * @ioctls: calls to the kernel, interrupted ones not counted
  * @fault_vsid: with -ENODEV, whose device is gone
+ * @fault_viommu: with an error or time-out of a host's, which vIOMMU's; 0 otherwise
  */
 struct smmuinv_result {
 	size_t size;
@@ -73,6 +74,7 @@ struct smmuinv_result {
 	uint32_t host_commands;
 	uint32_t ioctls;
 	uint32_t fault_vsid;
+	uint32_t fault_viommu;
 };
 
 /**

@@ -19,6 +19,9 @@ SMMUINV_BEGIN_DECLS
 /** SMMUINV_COUNTED_RULES - there will never be more rules than this */
 #define SMMUINV_COUNTED_RULES 64
 
+/** SMMUINV_COUNTED_CERRORS - there will never be more enum smmuinv_cerror */
+#define SMMUINV_COUNTED_CERRORS 8
+
 /**
  * struct smmuinv_counters - events, each counted since smmuinv_vsmmu_new()
  * @size: sizeof(struct smmuinv_counters), set by the caller
@@ -30,14 +33,19 @@ SMMUINV_BEGIN_DECLS
  * @vmm: commands that the VMM's callbacks took, CMD_SYNCs among them
  * @illegal: commands at which a queue or batch stopped, by reason in @by_rule
  * @host_commands: commands handed to kernels
- * @ioctls: calls to kernels
- * @retries: of these, how many came after one that failed
+ * @ioctls: calls to kernels, interrupted ones not counted
+ * @failed: of @ioctls, how many failed; what they did is tried again, by the
+ *	library at once or by the VMM when it consumes again
+ * @retries: of @ioctls, how many came after one that failed, for the same window
  * @repeats: of @host_commands, how many an erratum asked for a second time
  * @by_opcode: of @read; reserved opcodes beyond the array are counted at 0
  * @by_rule: of @dropped and @illegal, by enum smmuinv_rule
+ * @stops: how often a queue stopped and the guest was to be told so, by enum
+ *	smmuinv_cerror
  *
  * With several vIOMMUs, @merged and the counters of host commands and calls
- * count each. What smmuinv_invalidate_all() and its like send is not counted.
+ * count each. The latter have what smmuinv_invalidate_all() and its like send,
+ * too.
  */
 struct smmuinv_counters {
 	size_t size;
@@ -49,10 +57,12 @@ struct smmuinv_counters {
 	uint64_t illegal;
 	uint64_t host_commands;
 	uint64_t ioctls;
+	uint64_t failed;
 	uint64_t retries;
 	uint64_t repeats;
 	uint64_t by_opcode[SMMUINV_COUNTED_OPCODES];
 	uint64_t by_rule[SMMUINV_COUNTED_RULES];
+	uint64_t stops[SMMUINV_COUNTED_CERRORS];
 };
 
 /**

@@ -182,6 +182,7 @@ struct smmuinv_ring {
  * @host_commands: commands handed to the kernel, repetitions included
  * @ioctls: calls to the kernel, interrupted ones not counted
  * @fault_vsid: with -ENODEV, whose device is gone
+ * @fault_viommu: with an error or time-out of a host's, which vIOMMU's; 0 otherwise
  */
 struct smmuinv_progress {
 	size_t size;
@@ -198,6 +199,7 @@ struct smmuinv_progress {
 	uint32_t host_commands;
 	uint32_t ioctls;
 	uint32_t fault_vsid;
+	uint32_t fault_viommu;
 };
 
 /**

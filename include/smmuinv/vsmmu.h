@@ -229,23 +229,13 @@ SMMUINV_API int smmuinv_vsmmu_remove_stream(struct smmuinv_vsmmu *vsmmu,
  * struct smmuinv_cd with walks and SMMUINV_TG_ANY is to be noted.
  *
  * What was noted stays, because entries do: an ASID that has had two granules is
- * uncertain until smmuinv_vsmmu_forget_cds(). A CD that is not valid says nothing.
+ * uncertain until smmuinv_reset(). A CD that is not valid says nothing.
  *
  * Return: 0; -EINVAL for NULL, a wrong size, or a tg that is no enum smmuinv_tg.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_vsmmu_note_cd(struct smmuinv_vsmmu *vsmmu,
 				      const struct smmuinv_cd *cd);
-
-/**
- * smmuinv_vsmmu_forget_cds() - forget every granule
- * @vsmmu: whose
- *
- * For a reset, when nothing is cached any more. It is always safe.
- *
- * Threads: any. Since: 0.1.
- */
-SMMUINV_API void smmuinv_vsmmu_forget_cds(struct smmuinv_vsmmu *vsmmu);
 
 SMMUINV_END_DECLS
 

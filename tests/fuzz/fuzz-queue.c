@@ -989,7 +989,6 @@ static void reset(struct vmm *v)
 	v->carried_first = v->carried_end;
 	v->may_carry = false;
 	fuzz_world_refill(&v->world);
-	smmuinv_vsmmu_forget_cds(v->world.vsmmu);
 }
 
 /* What a VMM does between two calls. */

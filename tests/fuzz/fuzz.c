@@ -764,10 +764,29 @@ static bool was_done(const struct fuzz_world *w, int rc)
 	return !rc;
 }
 
+/* Calls that neither a queue nor a batch has made, since there were @before. */
+static void count_others(struct fuzz_world *w, uint64_t before)
+{
+	struct smmuinv_counters now = { .size = sizeof(now) };
+	struct smmuinv_counters *e = &w->expected;
+
+	must(!smmuinv_vsmmu_counters(w->vsmmu, &now));
+	must(now.ioctls >= e->ioctls && now.host_commands >= e->host_commands);
+	/* An interrupted one is one that the library repeats by itself. */
+	must(now.ioctls - e->ioctls <= fuzz_world_calls(w) - before);
+	must(w->faults ||
+	     now.ioctls - e->ioctls == fuzz_world_calls(w) - before);
+	e->ioctls = now.ioctls;
+	e->host_commands = now.host_commands;
+}
+
 void fuzz_world_invalidate_all(struct fuzz_world *w)
 {
-	if (was_done(w, smmuinv_invalidate_all(w->vsmmu)))
+	uint64_t before = fuzz_world_calls(w);
+
+	if (was_done(w, smmuinv_invalidate_all(w->vsmmu, NULL)))
 		rely_on_everything(w, all_smmus(w), NULL);
+	count_others(w, before);
 }
 
 void fuzz_world_invalidate_stream(struct fuzz_world *w, unsigned int stream)
@@ -775,21 +794,43 @@ void fuzz_world_invalidate_stream(struct fuzz_world *w, unsigned int stream)
 	const struct fuzz_stream *s =
 		fuzz_world_stream(w, w->stream[stream % FUZZ_STREAMS].vsid);
 	uint32_t vsid = w->stream[stream % FUZZ_STREAMS].vsid;
+	uint64_t before = fuzz_world_calls(w);
 	int rc = smmuinv_invalidate_stream(w->vsmmu, vsid);
 
+	count_others(w, before);
 	if (!s)
 		must(rc == -ENOENT);
 	else if (was_done(w, rc))
 		rely_on_everything(w, 1u << s->smmu, s);
 }
 
+/* Whatever states streams are in; an ATC goes when the VMM detaches. */
+static void rely_on_a_reset(struct fuzz_world *w)
+{
+	unsigned int i;
+
+	rely(w, SMMUINV_CMD_TLBI_NH_ALL, 0, all_smmus(w));
+	for (i = 0; i < FUZZ_STREAMS; i++) {
+		const struct fuzz_stream *s = &w->stream[i];
+
+		if (s->plugged)
+			rely(w,
+			     (uint64_t)s->vsid << 32 | SMMUINV_CMD_CFGI_CD_ALL,
+			     0, 1u << s->smmu);
+	}
+}
+
 void fuzz_world_reset(struct fuzz_world *w)
 {
+	uint64_t before = fuzz_world_calls(w);
 	unsigned int s;
 
-	if (was_done(w, smmuinv_reset(w->vsmmu)))
-		rely_on_everything(w, all_smmus(w), NULL);
+	if (was_done(w, smmuinv_reset(w->vsmmu, NULL)))
+		rely_on_a_reset(w);
+	count_others(w, before);
 	fuzz_world_judge(w);
+	/* The guest's tables stay as they are, and are what is cached next. */
+	fuzz_tell_all(&w->smmu[0].oracle, NULL, 0, note_cd, w);
 	for (s = 0; s < FUZZ_STREAMS; s++) {
 		if (!w->stream[s].plugged)
 			continue;
@@ -934,8 +975,9 @@ void fuzz_world_counted(const struct fuzz_world *w, bool all_read)
 	must(now.read >= now.forwarded + now.dropped + now.vmm + now.illegal);
 	/* What one SMMU merged may wait for what another has failed at. */
 	must(w->faults || now.merged <= now.forwarded * FUZZ_SMMUS);
-	must(now.retries <= now.ioctls && now.repeats <= now.host_commands);
-	must(w->faults || !now.retries);
+	must(now.repeats <= now.host_commands);
+	must(now.failed <= now.ioctls && (w->faults || !now.failed));
+	must(now.retries <= now.ioctls && (w->faults || !now.retries));
 	must(sum(now.by_opcode, SMMUINV_COUNTED_OPCODES) == now.read);
 	must(sum(now.by_rule, SMMUINV_COUNTED_RULES) ==
 	     now.dropped + now.illegal);

@@ -422,7 +422,7 @@ static void prove(struct life *life)
 static void reset(struct life *life)
 {
 	assert_int_equal(nested_detach(&life->world->nested), 0);
-	assert_int_equal(smmuinv_reset(life->vsmmu), 0);
+	assert_int_equal(smmuinv_reset(life->vsmmu, NULL), 0);
 	smmuinv_queue_reset(life->queue);
 	life->cons = life->prod = 0;
 	assert_false(stream_of(life).translates);
@@ -604,7 +604,7 @@ static uint64_t make_all_stale(struct rig *rig, struct stage1 *other)
 static void back(struct rig *rig)
 {
 	context_descriptor_write(&rig->cd, RIG_ASID, &rig->stage1);
-	assert_int_equal(smmuinv_invalidate_all(rig->vsmmu), 0);
+	assert_int_equal(smmuinv_invalidate_all(rig->vsmmu, NULL), 0);
 }
 
 static void invalidate_all_makes_everything_fresh(void **state)
@@ -614,7 +614,7 @@ static void invalidate_all_makes_everything_fresh(void **state)
 	uint64_t va = make_all_stale(rig, &other);
 
 	recorder_begin(&rig->recorder, __func__);
-	assert_int_equal(smmuinv_invalidate_all(rig->vsmmu), 0);
+	assert_int_equal(smmuinv_invalidate_all(rig->vsmmu, NULL), 0);
 	recorder_end(&rig->recorder);
 	rig_expect(rig, va, PATTERN_B);
 	back(rig);
@@ -647,7 +647,7 @@ static void reset_makes_everything_fresh_and_streams_abort(void **state)
 	uint64_t va = make_all_stale(rig, &other);
 
 	recorder_begin(&rig->recorder, __func__);
-	assert_int_equal(smmuinv_reset(rig->vsmmu), 0);
+	assert_int_equal(smmuinv_reset(rig->vsmmu, NULL), 0);
 	recorder_end(&rig->recorder);
 	rig_expect(rig, va, PATTERN_B);
 	assert_int_equal(smmuinv_streams_find(streams, RIG_VSID, &info), 0);

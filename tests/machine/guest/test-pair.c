@@ -388,7 +388,7 @@ static void invalidate_all_asks_every_smmu(void **state)
 
 	make_both_stale(pair, va, next);
 	recorder_begin(&pair->rig->recorder, __func__);
-	assert_int_equal(smmuinv_invalidate_all(pair->rig->vsmmu), 0);
+	assert_int_equal(smmuinv_invalidate_all(pair->rig->vsmmu, NULL), 0);
 	recorder_end(&pair->rig->recorder);
 	rig_expect(pair->rig, va, PATTERN_B);
 	second_expect(&pair->second, next, PATTERN_B);
