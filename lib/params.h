@@ -17,8 +17,7 @@
  */
 #define PARAMS_SIZE_MAX 4096
 
-static inline bool params_tail_is_zero(const void *params, size_t from,
-				       size_t to)
+static inline bool params_is_zero(const void *params, size_t from, size_t to)
 {
 	const unsigned char *byte = params;
 	size_t i;
@@ -44,7 +43,7 @@ static inline bool params_copy(void *to, size_t known, const void *from,
 		return true;
 	}
 	if (size < oldest || size > PARAMS_SIZE_MAX ||
-	    !params_tail_is_zero(from, known, size))
+	    !params_is_zero(from, known, size))
 		return false;
 	memset(to, 0, known);
 	memcpy(to, from, size < known ? size : known);
@@ -84,5 +83,15 @@ static inline void params_store(void *to, const void *from, size_t known)
 	params_copy((to), sizeof(*(to)), (from), sizeof(*(to)))
 #define PARAMS_WRITABLE(to)    params_writable((to), sizeof(*(to)))
 #define PARAMS_STORE(to, from) params_store((to), (from), sizeof(*(from)))
+
+/*
+ * What is reserved has to be zero in whatever comes in, or no later release
+ * could give it a meaning: structures that have such a member are taken, which
+ * is more than copied.
+ */
+#define PARAMS_RESERVED_IS_ZERO(p) \
+	params_is_zero(&(p)->reserved, 0, sizeof((p)->reserved))
+#define PARAMS_TAKE(to, from) \
+	(PARAMS_COPY((to), (from)) && PARAMS_RESERVED_IS_ZERO(to))
 
 #endif /* SMMUINV_LIB_PARAMS_H */

@@ -23,10 +23,17 @@ struct new
 	uint64_t b;
 };
 
+struct reserving {
+	size_t size;
+	uint32_t a;
+	uint8_t reserved[4];
+};
+
 /* What any caller may pass: room for every size there is a rule for. */
 union caller {
 	struct old old;
 	struct new new;
+	struct reserving reserving;
 	unsigned char bytes[PARAMS_SIZE_MAX + 64];
 };
 
@@ -213,6 +220,24 @@ static void a_caller_keeps_the_size_that_it_set(void **state)
 	assert_int_equal(caller.new.b, 2);
 }
 
+static void a_structure_is_taken_only_if_nothing_reserved_is_set(void **state)
+{
+	struct reserving *from = &caller.reserving;
+	struct reserving to;
+	size_t at;
+
+	(void)state;
+	from->size = sizeof(*from);
+	from->a = 1;
+	for (at = 0; test_only_byte(from->reserved, sizeof(from->reserved), at);
+	     at++)
+		assert_false(PARAMS_TAKE(&to, from));
+	assert_true(PARAMS_TAKE(&to, from));
+	assert_int_equal(to.a, 1);
+	from->size--;
+	assert_false(PARAMS_TAKE(&to, from));
+}
+
 static void structures_need_no_alignment(void **state)
 {
 	struct new from = { sizeof(from), 5, 6 };
@@ -247,6 +272,7 @@ int main(void)
 		T(nothing_is_written_beyond_an_older_callers_size),
 		T(a_newer_callers_tail_is_zero),
 		T(a_caller_keeps_the_size_that_it_set),
+		T(a_structure_is_taken_only_if_nothing_reserved_is_set),
 		T(structures_need_no_alignment),
 #undef T
 	};

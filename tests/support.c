@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "spec.h"
 
@@ -73,6 +74,27 @@ size_t test_iterations(size_t count)
 	double scaled = (double)count * (text ? strtod(text, NULL) : 1.0);
 
 	return scaled < 1.0 ? 1 : (size_t)scaled;
+}
+
+bool test_only_byte(void *bytes, size_t size, size_t at)
+{
+	memset(bytes, 0, size);
+	if (at >= size)
+		return false;
+	((unsigned char *)bytes)[at] = (unsigned char)(1u << at);
+	return true;
+}
+
+bool test_is_zero(const void *bytes, size_t size)
+{
+	const unsigned char *byte = bytes;
+	size_t i;
+
+	for (i = 0; i < size; i++) {
+		if (byte[i])
+			return false;
+	}
+	return true;
 }
 
 struct smmuinv_command test_command(uint64_t dw0, uint64_t dw1)

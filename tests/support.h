@@ -40,6 +40,14 @@ uint64_t test_random_edge(void);
  */
 size_t test_iterations(size_t count);
 
+/*
+ * For what is reserved: sets byte @at of @bytes and clears the others; false if
+ * there is no such byte, and then all are zero.
+ */
+bool test_only_byte(void *bytes, size_t size, size_t at);
+
+bool test_is_zero(const void *bytes, size_t size);
+
 /* A command from its two doublewords, in the CPU's byte order. */
 struct smmuinv_command test_command(uint64_t dw0, uint64_t dw1);
 
