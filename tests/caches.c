@@ -393,6 +393,9 @@ static void bad_arguments_are_refused(void **state)
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_int_equal(smmuinv_caches_insert(caches, &bad[i]),
 				 -EINVAL);
+	for (i = 0; test_only_byte(good.reserved, sizeof(good.reserved), i);
+	     i++)
+		assert_int_equal(smmuinv_caches_insert(caches, &good), -EINVAL);
 	assert_int_equal(smmuinv_caches_insert(NULL, &good), -EINVAL);
 	assert_int_equal(smmuinv_caches_new(0, &small), -EINVAL);
 	assert_int_equal(smmuinv_caches_new(65537, &small), -EINVAL);

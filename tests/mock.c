@@ -13,6 +13,7 @@
 
 #include "../lib/backend.h"
 #include "fixture.h"
+#include "support.h"
 
 #define MANY 130
 
@@ -439,10 +440,15 @@ static void bad_arguments_are_refused(void **state)
 	};
 	struct smmuinv_mock *mock;
 	uint32_t id;
+	size_t at;
 
 	assert_int_equal(smmuinv_mock_new(&params, &mock), -EINVAL);
 	assert_int_equal(smmuinv_mock_new(NULL, &mock), -EINVAL);
 	params.size = sizeof(params);
+	for (at = 0;
+	     test_only_byte(&params.reserved, sizeof(params.reserved), at);
+	     at++)
+		assert_int_equal(smmuinv_mock_new(&params, &mock), -EINVAL);
 	assert_int_equal(smmuinv_mock_new(&params, NULL), -EINVAL);
 	assert_int_equal(smmuinv_mock_add_viommu(NULL, &id), -EINVAL);
 	assert_int_equal(smmuinv_mock_add_device(f->mock, NULL), -EINVAL);
@@ -451,6 +457,10 @@ static void bad_arguments_are_refused(void **state)
 	assert_int_equal(smmuinv_mock_inject(NULL, NULL), -EINVAL);
 	fault = (struct smmuinv_mock_fault){ .size = sizeof(fault), .call = 4 };
 	assert_int_equal(smmuinv_mock_inject(f->mock, &fault), -EINVAL);
+	fault.call = 0;
+	for (at = 0; test_only_byte(fault.reserved, sizeof(fault.reserved), at);
+	     at++)
+		assert_int_equal(smmuinv_mock_inject(f->mock, &fault), -EINVAL);
 	assert_int_equal(smmuinv_mock_new(&unknown, &mock), -EINVAL);
 	assert_int_equal(smmuinv_mock_new(&params, NULL), -EINVAL);
 	assert_int_equal(smmuinv_mock_inject(f->mock, NULL), -EINVAL);

@@ -37,7 +37,7 @@ struct memory {
 /* An entry's rank, and from which it may be made again, or NOTHING. */
 struct origin {
 	enum rank rank;
-	uint8_t kind; /* enum smmuinv_cached */
+	uint32_t kind; /* enum smmuinv_cached */
 	int source;
 };
 

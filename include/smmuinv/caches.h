@@ -37,7 +37,6 @@ enum smmuinv_cached {
  * struct smmuinv_cache_entry - one thing that is remembered
  * @size: sizeof(struct smmuinv_cache_entry)
  * @kind: enum smmuinv_cached
- * @global: LEAF, TABLE: whatever the ASID
  * @asid: LEAF, TABLE
  * @tg: LEAF, TABLE: granule it was inserted with, enum smmuinv_tg, not ANY
  * @level: LEAF 1..3; TABLE 0..2, the level at which the descriptor is
@@ -46,21 +45,24 @@ enum smmuinv_cached {
  * @sid: CD, L1CD, ATC: StreamID
  * @ssid: CD: its index; L1CD: the first index below it; ATC: PASID, if @ssv
  * @ssids: L1CD: how many indices are below it
+ * @global: LEAF, TABLE: whatever the ASID
  * @ssv: ATC: the translation was requested with a PASID
+ * @reserved: must be 0
  */
 struct smmuinv_cache_entry {
 	size_t size;
-	uint8_t kind;
-	bool global;
-	bool ssv;
+	uint32_t kind;
+	uint16_t asid;
 	uint8_t tg;
 	uint8_t level;
-	uint16_t asid;
 	uint64_t address;
 	uint64_t length;
 	uint32_t sid;
 	uint32_t ssid;
 	uint32_t ssids;
+	bool global;
+	bool ssv;
+	uint8_t reserved[2];
 };
 
 /**
@@ -88,7 +90,8 @@ SMMUINV_API void smmuinv_caches_free(struct smmuinv_caches *caches);
  * @entry: what
  *
  * Return: its index, from 0 in the order of insertion; -EINVAL for NULL, a wrong
- * size or a kind, granule or level that does not exist; -ENOSPC.
+ * size, a reserved member that is set, or a kind, granule or level that does not
+ * exist; -ENOSPC.
  * Threads: the caches'. Since: 0.1.
  */
 SMMUINV_API int smmuinv_caches_insert(struct smmuinv_caches *caches,

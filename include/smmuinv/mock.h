@@ -46,16 +46,18 @@ enum smmuinv_mock_kernel {
  * struct smmuinv_mock_params - what to mock
  * @size: sizeof(struct smmuinv_mock_params)
  * @host: the physical SMMU; IDR0.ATS says whether it implements ATS
- * @kernel: enum smmuinv_mock_kernel
  * @caches: what the SMMU and its devices remember: every command that the
  *	hardware executes is executed on them. Borrowed until the mock is freed;
  *	NULL for none.
+ * @kernel: enum smmuinv_mock_kernel
+ * @reserved: must be 0
  */
 struct smmuinv_mock_params {
 	size_t size;
 	struct smmuinv_features host;
-	uint32_t kernel;
 	struct smmuinv_caches *caches;
+	uint32_t kernel;
+	uint32_t reserved;
 };
 
 /**
@@ -63,7 +65,8 @@ struct smmuinv_mock_params {
  * @params: what to mock
  * @mock: the mock
  *
- * Return: 0; -EINVAL for NULL, a wrong size or an unknown kernel; -ENOMEM.
+ * Return: 0; -EINVAL for NULL, a wrong size, a reserved member that is set, or an
+ * unknown kernel; -ENOMEM.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_mock_new(const struct smmuinv_mock_params *params,
@@ -186,9 +189,10 @@ enum smmuinv_mock_call {
  * @count: INVALIDATE: what the call reports; SMMUINV_MOCK_COUNT_AS_GIVEN leaves
  *	the caller's number, as Linux does with -ENOMEM
  * @delay_us: how long the call takes
+ * @vsid: with @vanish, whose vDEVICE
  * @vanish: INVALIDATE: instead of failing as above, the vDEVICE of @vsid goes
  *	away just before the call, which then does what it does
- * @vsid: which
+ * @reserved: must be 0
  */
 struct smmuinv_mock_fault {
 	size_t size;
@@ -198,8 +202,9 @@ struct smmuinv_mock_fault {
 	uint32_t executed;
 	uint32_t count;
 	uint32_t delay_us;
-	bool vanish;
 	uint32_t vsid;
+	bool vanish;
+	uint8_t reserved[3];
 };
 
 /** SMMUINV_MOCK_COUNT_AS_GIVEN - for struct smmuinv_mock_fault.count */
@@ -210,7 +215,8 @@ struct smmuinv_mock_fault {
  * @mock: where
  * @fault: how; faults happen in the order in which they are injected
  *
- * Return: 0; -EINVAL for NULL, a wrong size or an unknown call; -ENOMEM.
+ * Return: 0; -EINVAL for NULL, a wrong size, a reserved member that is set, or an
+ * unknown call; -ENOMEM.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_mock_inject(struct smmuinv_mock *mock,

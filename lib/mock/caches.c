@@ -66,7 +66,7 @@ int smmuinv_caches_insert(struct smmuinv_caches *caches,
 {
 	struct smmuinv_cache_entry e;
 
-	if (!caches || !PARAMS_COPY(&e, entry) || !entry_valid(&e))
+	if (!caches || !PARAMS_TAKE(&e, entry) || !entry_valid(&e))
 		return -EINVAL;
 	if (caches->count == caches->capacity)
 		return -ENOSPC;

@@ -59,7 +59,7 @@ int smmuinv_mock_new(const struct smmuinv_mock_params *params,
 	struct smmuinv_mock_params p;
 	struct smmuinv_mock *m;
 
-	if (!mock || !PARAMS_COPY(&p, params) || p.kernel > SMMUINV_MOCK_EXACT)
+	if (!mock || !PARAMS_TAKE(&p, params) || p.kernel > SMMUINV_MOCK_EXACT)
 		return -EINVAL;
 	m = calloc(1, sizeof(*m));
 	if (!m)
@@ -239,7 +239,7 @@ int smmuinv_mock_inject(struct smmuinv_mock *mock,
 	struct fault **at;
 	struct fault *f;
 
-	if (!mock || !PARAMS_COPY(&what, fault) ||
+	if (!mock || !PARAMS_TAKE(&what, fault) ||
 	    what.call > SMMUINV_MOCK_DEVICE_INFO)
 		return -EINVAL;
 	f = malloc(sizeof(*f));
