@@ -63,6 +63,8 @@ int smmuinv_backend_device_info(const struct smmuinv_backend *backend,
 		rc = backend->ops.device_info(backend->context, dev_id, &i);
 	if (rc)
 		return answer(rc);
+	if (!PARAMS_RESERVED_IS_ZERO(&i))
+		return -EPROTO;
 	PARAMS_STORE(info, &i);
 	return 0;
 }

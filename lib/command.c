@@ -259,7 +259,7 @@ int smmuinv_command_tlbi_nh_va(struct smmuinv_command *out,
 {
 	struct smmuinv_tlbi t;
 
-	if (!out || !PARAMS_COPY(&t, tlbi) || !tlbi_valid(&t))
+	if (!out || !PARAMS_TAKE(&t, tlbi) || !tlbi_valid(&t))
 		return -EINVAL;
 	*out = tlbi_make(SMMUINV_CMD_TLBI_NH_VA, &t);
 	return 0;
@@ -270,7 +270,7 @@ int smmuinv_command_tlbi_nh_vaa(struct smmuinv_command *out,
 {
 	struct smmuinv_tlbi t;
 
-	if (!out || !PARAMS_COPY(&t, tlbi) || !tlbi_valid(&t) || t.asid)
+	if (!out || !PARAMS_TAKE(&t, tlbi) || !tlbi_valid(&t) || t.asid)
 		return -EINVAL;
 	*out = tlbi_make(SMMUINV_CMD_TLBI_NH_VAA, &t);
 	return 0;
@@ -290,7 +290,7 @@ int smmuinv_command_atc_inv(struct smmuinv_command *out,
 {
 	struct smmuinv_atc a;
 
-	if (!out || !PARAMS_COPY(&a, atc) || !atc_valid(&a))
+	if (!out || !PARAMS_TAKE(&a, atc) || !atc_valid(&a))
 		return -EINVAL;
 	*out = command_make(with_sid(SMMUINV_CMD_ATC_INV, a.sid) |
 				    ((uint64_t)a.ssid << DW0_SSID_SHIFT) |

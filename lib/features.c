@@ -367,7 +367,7 @@ int smmuinv_features_offer(struct smmuinv_features *guest,
 	struct smmuinv_features g;
 	struct smmuinv_offer o;
 
-	if (!guest || !host || !PARAMS_COPY(&o, offer))
+	if (!guest || !host || !PARAMS_TAKE(&o, offer))
 		return -EINVAL;
 	offer_defaults(&o);
 	if (!offer_valid(&o))

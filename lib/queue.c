@@ -53,7 +53,7 @@ int smmuinv_queue_new(struct smmuinv_vsmmu *vsmmu,
 	uint32_t window;
 	int rc;
 
-	if (!vsmmu || !queue || !PARAMS_COPY(&p, params) ||
+	if (!vsmmu || !queue || !PARAMS_TAKE(&p, params) ||
 	    !PARAMS_COPY(&ops, p.ops))
 		return -EINVAL;
 	window = p.window ? p.window : WINDOW_DEFAULT;

@@ -173,7 +173,7 @@ int64_t smmuinv_range_tlbi(const struct smmuinv_range *range,
 	struct sink written = { .out = out };
 	struct smmuinv_range r;
 
-	if (!features || (!out && capacity) || !PARAMS_COPY(&r, range) ||
+	if (!features || (!out && capacity) || !PARAMS_TAKE(&r, range) ||
 	    !range_valid(&r))
 		return -EINVAL;
 	if (!range_supported(&r, features))
@@ -252,7 +252,7 @@ int64_t smmuinv_range_atc(const struct smmuinv_atc_range *range,
 	struct sink written = { .out = out };
 	struct smmuinv_atc_range r;
 
-	if (!features || (!out && capacity) || !PARAMS_COPY(&r, range) ||
+	if (!features || (!out && capacity) || !PARAMS_TAKE(&r, range) ||
 	    !atc_range_valid(&r))
 		return -EINVAL;
 	if (!atc_range_supported(&r, features))

@@ -293,7 +293,7 @@ int smmuinv_ste_read(struct smmuinv_ste *ste, const void *bytes,
 static int has_cd(struct smmuinv_ste *copy, const struct smmuinv_ste *ste,
 		  uint32_t ssid)
 {
-	if (!PARAMS_COPY(copy, ste) || copy->s1fmt >= S1FMT_RESERVED ||
+	if (!PARAMS_TAKE(copy, ste) || copy->s1fmt >= S1FMT_RESERVED ||
 	    copy->s1cdmax > SSID_BITS_MAX)
 		return -EINVAL;
 	if (copy->config != SMMUINV_STE_TRANSLATE || ssid >> copy->s1cdmax)

@@ -164,7 +164,7 @@ int smmuinv_streams_add(struct smmuinv_streams *streams,
 	struct stream *stream;
 	int rc;
 
-	if (!streams || !PARAMS_COPY(&p, params))
+	if (!streams || !PARAMS_TAKE(&p, params))
 		return -EINVAL;
 	stream = malloc(sizeof(*stream));
 	if (!stream)

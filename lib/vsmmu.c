@@ -213,7 +213,7 @@ int smmuinv_vsmmu_add_stream(struct smmuinv_vsmmu *vsmmu,
 	struct smmuinv_stream_params p;
 	uint32_t bits;
 
-	if (!vsmmu || !PARAMS_COPY(&p, params))
+	if (!vsmmu || !PARAMS_TAKE(&p, params))
 		return -EINVAL;
 	bits = smmuinv_features_get(&vsmmu->guest, SMMUINV_FEATURE_SIDSIZE);
 	if (bits < 32 && p.vsid >> bits)
@@ -235,7 +235,7 @@ int smmuinv_vsmmu_note_cd(struct smmuinv_vsmmu *vsmmu,
 {
 	struct smmuinv_cd c;
 
-	if (!vsmmu || !PARAMS_COPY(&c, cd) || c.tg[0] > SMMUINV_TG_64K ||
+	if (!vsmmu || !PARAMS_TAKE(&c, cd) || c.tg[0] > SMMUINV_TG_64K ||
 	    c.tg[1] > SMMUINV_TG_64K)
 		return -EINVAL;
 	/* 4.4: commands have no upper byte of 8-bit ASIDs */

@@ -10,9 +10,11 @@
 #include <smmuinv/backend.h>
 
 #include "../lib/backend.h"
+#include "support.h"
 
 /* A backend that answers what the test says. */
 static int answer;
+static uint32_t answered_reserved;
 
 static int device_info(void *context, uint32_t dev_id,
 		       struct smmuinv_device_info *info)
@@ -20,6 +22,7 @@ static int device_info(void *context, uint32_t dev_id,
 	(void)context;
 	info->hw.idr[0] = dev_id;
 	info->max_pasid_log2 = 7;
+	info->reserved = answered_reserved;
 	return answer;
 }
 
@@ -93,7 +96,8 @@ static void every_call_reaches_the_backend(void **state)
 {
 	uint32_t destroyed = 0;
 	struct smmuinv_backend *backend = backend_new(&destroyed);
-	struct smmuinv_device_info info = { .size = sizeof(info) };
+	struct smmuinv_device_info info = { .size = sizeof(info),
+					    .reserved = 1 };
 	struct smmuinv_command command = { { 0 } };
 	uint32_t id, count = 1;
 
@@ -102,6 +106,7 @@ static void every_call_reaches_the_backend(void **state)
 	assert_int_equal(smmuinv_backend_device_info(backend, 42, &info), 0);
 	assert_int_equal(info.hw.idr[0], 42);
 	assert_int_equal(info.max_pasid_log2, 7);
+	assert_int_equal(info.reserved, 0);
 	assert_int_equal(info.size, sizeof(info));
 	assert_int_equal(
 		smmuinv__backend_vdevice_alloc(backend, 1, 20, 300, &id), 0);
@@ -246,6 +251,26 @@ static void interrupted_calls_are_repeated_but_not_for_ever(void **state)
 	smmuinv_backend_free(backend);
 }
 
+static void a_reserved_answer_is_a_protocol_error(void **state)
+{
+	uint32_t destroyed;
+	struct smmuinv_backend *backend = backend_new(&destroyed);
+	struct smmuinv_device_info info = { .size = sizeof(info) };
+	size_t at;
+
+	(void)state;
+	answer = 0;
+	for (at = 0;
+	     test_only_byte(&answered_reserved, sizeof(answered_reserved), at);
+	     at++) {
+		assert_int_equal(
+			smmuinv_backend_device_info(backend, 42, &info),
+			-EPROTO);
+		assert_int_equal(info.hw.idr[0], 0);
+	}
+	smmuinv_backend_free(backend);
+}
+
 static void bad_arguments_are_refused(void **state)
 {
 	uint32_t destroyed;
@@ -270,6 +295,7 @@ int main(void)
 		cmocka_unit_test(every_call_reaches_the_backend),
 		cmocka_unit_test(errors_come_through_and_leave_the_answer_alone),
 		cmocka_unit_test(a_positive_answer_is_a_protocol_error),
+		cmocka_unit_test(a_reserved_answer_is_a_protocol_error),
 		cmocka_unit_test(interrupted_calls_are_repeated_but_not_for_ever),
 		cmocka_unit_test(bad_arguments_are_refused),
 	};

@@ -236,7 +236,8 @@ static void null_or_a_wrong_size_is_invalid_and_nothing_is_written(void **state)
 	struct {
 		struct smmuinv_cd known;
 		unsigned char tail[8];
-	} newer = { .known = { .size = sizeof(newer) }, .tail = { 1 } };
+	} newer = { .known = { .size = sizeof(newer), .reserved = 1 },
+		    .tail = { 1 } };
 	size_t size;
 
 	(void)state;
@@ -250,6 +251,7 @@ static void null_or_a_wrong_size_is_invalid_and_nothing_is_written(void **state)
 	assert_int_equal(smmuinv_cd_read(&newer.known, &d), 0);
 	assert_int_equal(newer.known.size, sizeof(newer));
 	assert_int_equal(newer.known.asid, 0xffff);
+	assert_int_equal(newer.known.reserved, 0);
 	assert_int_equal(newer.tail[0], 0);
 }
 

@@ -527,6 +527,19 @@ static void a_substreamid_or_global_without_ssv_is_refused(void **state)
 	});
 }
 
+static void a_set_reserved_operand_is_refused(void **state)
+{
+	struct smmuinv_tlbi t = { .size = sizeof(t) };
+	struct smmuinv_atc a = { .size = sizeof(a) };
+	size_t at;
+
+	(void)state;
+	for (at = 0; test_only_byte(&t.reserved, sizeof(t.reserved), at); at++)
+		refuse_tlbi(&t);
+	for (at = 0; test_only_byte(a.reserved, sizeof(a.reserved), at); at++)
+		refuse_atc(&a);
+}
+
 static void operands_smaller_than_release_0_1_are_refused(void **state)
 {
 	size_t size;
@@ -1038,6 +1051,7 @@ int main(void)
 		T(an_asid_for_tlbi_nh_vaa_is_refused),
 		T(an_atc_size_above_52_is_refused),
 		T(a_substreamid_or_global_without_ssv_is_refused),
+		T(a_set_reserved_operand_is_refused),
 		T(operands_smaller_than_release_0_1_are_refused),
 		T(larger_operands_are_taken_while_their_tail_is_zero),
 		T(all_256_opcodes_have_the_specifications_names),

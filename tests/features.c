@@ -702,6 +702,19 @@ static void an_offer_without_its_arguments_is_invalid(void **state)
 			 -EINVAL);
 }
 
+static void an_offer_with_a_reserved_wish_is_invalid(void **state)
+{
+	struct smmuinv_features host = rich_host();
+	struct smmuinv_offer o = no_wishes;
+	enum smmuinv_feature lacking;
+	size_t at;
+
+	(void)state;
+	for (at = 0; test_only_byte(o.reserved, sizeof(o.reserved), at); at++)
+		assert_int_equal(offer_result(&host, &o, &lacking), -EINVAL);
+	assert_int_equal(offer_result(&host, &o, &lacking), 0);
+}
+
 static void an_offer_of_a_wrong_size_is_invalid(void **state)
 {
 	struct smmuinv_features host = rich_host();
@@ -1486,6 +1499,7 @@ int main(void)
 		T(granules_are_the_wish_or_all_of_the_hosts),
 		T(msi_and_sev_are_the_vmms_own),
 		T(an_offer_without_its_arguments_is_invalid),
+		T(an_offer_with_a_reserved_wish_is_invalid),
 		T(an_offer_of_a_wrong_size_is_invalid),
 		T(nobody_needs_to_ask_what_the_host_lacks),
 		T(what_is_offered_is_always_compatible_with_its_host),

@@ -98,6 +98,7 @@ static int on_sync(void *opaque, const struct smmuinv_sync *sync)
 {
 	struct vmm *vmm = opaque;
 
+	assert_true(test_is_zero(sync->reserved, sizeof(sync->reserved)));
 	vmm->sync = *sync;
 	if ((int)sync->msi_data == vmm->failing)
 		return -ENODATA;
@@ -1105,10 +1106,17 @@ static void bad_arguments_are_refused(void **state)
 	};
 	struct smmuinv_ring ring = good;
 	struct smmuinv_queue *queue = NULL;
+	size_t at;
 
 	assert_int_equal(smmuinv_queue_new(vmm->f.vsmmu, &params, &queue),
 			 -EINVAL);
 	params.window = 1;
+	for (at = 0;
+	     test_only_byte(&params.reserved, sizeof(params.reserved), at);
+	     at++)
+		assert_int_equal(
+			smmuinv_queue_new(vmm->f.vsmmu, &params, &queue),
+			-EINVAL);
 	assert_int_equal(smmuinv_queue_new(NULL, &params, &queue), -EINVAL);
 	assert_int_equal(smmuinv_queue_new(vmm->f.vsmmu, NULL, &queue),
 			 -EINVAL);

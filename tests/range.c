@@ -624,6 +624,16 @@ static void an_asid_for_all_asids_is_invalid(void **state)
 	assert_invalid(&r);
 }
 
+static void a_span_with_something_reserved_is_invalid(void **state)
+{
+	struct smmuinv_range r = span(0, 4096, 4096, 0);
+	size_t at;
+
+	(void)state;
+	for (at = 0; test_only_byte(r.reserved, sizeof(r.reserved), at); at++)
+		assert_invalid(&r);
+}
+
 static void a_span_of_a_wrong_size_or_null_is_invalid(void **state)
 {
 	struct smmuinv_features f = test_features_full();
@@ -954,6 +964,16 @@ static void an_atc_substreamid_or_global_without_ssv_is_invalid(void **state)
 	assert_atc_invalid(&r);
 }
 
+static void an_atc_span_with_something_reserved_is_invalid(void **state)
+{
+	struct smmuinv_atc_range r = atc_span(0, 4096);
+	size_t at;
+
+	(void)state;
+	for (at = 0; test_only_byte(r.reserved, sizeof(r.reserved), at); at++)
+		assert_atc_invalid(&r);
+}
+
 static void an_atc_span_of_a_wrong_size_or_null_is_invalid(void **state)
 {
 	struct smmuinv_features f = test_features_full();
@@ -1077,6 +1097,7 @@ int main(void)
 		T(a_granule_that_no_smmu_has_is_invalid),
 		T(a_level_that_does_not_exist_is_invalid),
 		T(an_asid_for_all_asids_is_invalid),
+		T(a_span_with_something_reserved_is_invalid),
 		T(a_span_of_a_wrong_size_or_null_is_invalid),
 		T(a_granule_that_this_smmu_lacks_is_not_supported),
 		T(a_level_1_span_of_16k_needs_ds),
@@ -1088,6 +1109,7 @@ int main(void)
 		T(an_atc_span_may_end_with_the_address_space),
 		T(an_atc_span_that_is_empty_unaligned_or_wraps_is_invalid),
 		T(an_atc_substreamid_or_global_without_ssv_is_invalid),
+		T(an_atc_span_with_something_reserved_is_invalid),
 		T(an_atc_span_of_a_wrong_size_or_null_is_invalid),
 		T(an_atc_span_without_ats_is_not_supported),
 		T(an_atc_substreamid_that_the_smmu_lacks_is_not_supported),

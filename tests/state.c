@@ -91,8 +91,10 @@ static int check(const struct saved *s, const struct smmuinv_features *host,
 	void *bytes = copy_of(s);
 	int rc;
 
-	*info = (struct smmuinv_state_info){ .size = sizeof(*info) };
+	*info = (struct smmuinv_state_info){ .size = sizeof(*info),
+					     .reserved = 1 };
 	rc = smmuinv_state_check(bytes, s->length, host, info);
+	assert_int_equal(info->reserved, 0);
 	free(bytes);
 	return rc;
 }
@@ -103,8 +105,10 @@ static int restore(struct smmuinv_vsmmu *vsmmu, const struct saved *s,
 	void *bytes = copy_of(s);
 	int rc;
 
-	*info = (struct smmuinv_state_info){ .size = sizeof(*info) };
+	*info = (struct smmuinv_state_info){ .size = sizeof(*info),
+					     .reserved = 1 };
 	rc = smmuinv_state_restore(vsmmu, bytes, s->length, info);
+	assert_int_equal(info->reserved, 0);
 	free(bytes);
 	return rc;
 }
@@ -186,12 +190,16 @@ static void add_the_streams_of(struct smmus *s, const struct saved *saved)
 
 	assert_int_equal(check(saved, NULL, &info), 0);
 	for (i = 0; i < info.streams; i++) {
-		struct smmuinv_state_stream stream = { .size = sizeof(stream) };
+		struct smmuinv_state_stream stream;
 
+		memset(&stream, 0xff, sizeof(stream));
+		stream.size = sizeof(stream);
 		assert_int_equal(smmuinv_state_stream(saved->bytes,
 						      saved->length, i,
 						      &stream),
 				 0);
+		assert_true(
+			test_is_zero(stream.reserved, sizeof(stream.reserved)));
 		a_stream(s, stream.vsid, false, false);
 	}
 }

@@ -957,7 +957,8 @@ static void null_or_a_wrong_size_is_invalid_and_nothing_is_written(void **state)
 	struct {
 		struct smmuinv_ste known;
 		unsigned char tail[8];
-	} newer = { .known = { .size = sizeof(newer) }, .tail = { 1 } };
+	} newer = { .known = { .size = sizeof(newer), .reserved = 1 },
+		    .tail = { 1 } };
 	size_t size;
 
 	(void)state;
@@ -974,6 +975,7 @@ static void null_or_a_wrong_size_is_invalid_and_nothing_is_written(void **state)
 	assert_int_equal(smmuinv_ste_read(&newer.known, &e, &guest, &host), 0);
 	assert_int_equal(newer.known.size, sizeof(newer));
 	assert_int_equal(newer.known.config, SMMUINV_STE_TRANSLATE);
+	assert_int_equal(newer.known.reserved, 0);
 	assert_int_equal(newer.tail[0], 0);
 }
 
@@ -1102,6 +1104,7 @@ static void a_stream_that_cannot_be_has_no_cd(void **state)
 	uint64_t l1cd[2] = { htole64(1), htole64(1) };
 	const unsigned char *bytes = (const unsigned char *)l1cd;
 	unsigned int offset;
+	size_t at;
 
 	(void)state;
 	assert_no_cd(NULL, 0, -EINVAL);
@@ -1112,6 +1115,13 @@ static void a_stream_that_cannot_be_has_no_cd(void **state)
 	ste.size--;
 	assert_no_cd(&ste, 0, -EINVAL);
 	ste = table(1, 5);
+	for (at = 0; test_only_byte(&ste.reserved, sizeof(ste.reserved), at);
+	     at++) {
+		assert_no_cd(&ste, 0, -EINVAL);
+		assert_int_equal(
+			smmuinv_ste_follow_l1cd(&ste, 0, l1cd, &address),
+			-EINVAL);
+	}
 	assert_int_equal(smmuinv_ste_find_cd(&ste, 0, NULL), -EINVAL);
 	assert_int_equal(smmuinv_ste_follow_l1cd(&ste, 0, l1cd, NULL), -EINVAL);
 	assert_int_equal(smmuinv_ste_follow_l1cd(&ste, 0, NULL, &address),

@@ -7,18 +7,22 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "support.h"
 
 static void an_added_stream_is_found_with_its_ids(void **state)
 {
 	struct fixture *f = *state;
-	struct smmuinv_stream_info info = { .size = sizeof(info) };
+	struct smmuinv_stream_info info;
 	uint32_t device = fixture_add_device(f);
 
+	memset(&info, 0xff, sizeof(info));
+	info.size = sizeof(info);
 	assert_int_equal(
 		add_to_table(f->streams, f->viommu, device, 0xfffffffe), 0);
 	assert_int_equal(smmuinv_streams_find(f->streams, 0xfffffffe, &info),
@@ -27,6 +31,7 @@ static void an_added_stream_is_found_with_its_ids(void **state)
 	assert_int_equal(info.dev_id, device);
 	assert_int_equal(info.viommu_id, f->viommu);
 	assert_true(info.vdevice_id != 0);
+	assert_true(test_is_zero(info.reserved, sizeof(info.reserved)));
 	assert_int_equal(smmuinv_streams_count(f->streams), 2);
 	assert_int_equal(smmuinv_streams_find(f->streams, 0xffffffff, &info),
 			 -ENOENT);
@@ -390,14 +395,25 @@ static void bad_arguments_are_refused(void **state)
 {
 	struct smmuinv_stream_info info = { .size = 1 };
 	struct fixture *f = *state;
+	struct smmuinv_stream_params params = {
+		.size = sizeof(params),
+		.viommu_id = f->viommu,
+		.dev_id = fixture_add_device(f),
+	};
 	struct smmuinv_streams *streams;
 	uint32_t vsid = 0;
+	size_t at;
 
 	assert_int_equal(smmuinv_streams_set(NULL, 1, true, true), -EINVAL);
 	assert_int_equal(smmuinv_streams_next(NULL, &vsid), -EINVAL);
 	assert_int_equal(smmuinv_streams_next(f->streams, NULL), -EINVAL);
 	assert_int_equal(smmuinv_streams_remove_all(NULL), -EINVAL);
 	assert_int_equal(smmuinv_streams_add(f->streams, NULL), -EINVAL);
+	for (at = 0;
+	     test_only_byte(params.reserved, sizeof(params.reserved), at); at++)
+		assert_int_equal(smmuinv_streams_add(f->streams, &params),
+				 -EINVAL);
+	assert_int_equal(smmuinv_streams_count(f->streams), 1);
 	assert_int_equal(smmuinv_streams_new(NULL, &streams), -EINVAL);
 	assert_int_equal(smmuinv_streams_new(f->backend, NULL), -EINVAL);
 	assert_int_equal(add_to_table(NULL, 1, 1, 1), -EINVAL);

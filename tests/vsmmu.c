@@ -8,8 +8,10 @@
 
 #include <cmocka.h>
 
-#include "fixture.h"
 #include <smmuinv/invalidate.h>
+
+#include "fixture.h"
+#include "support.h"
 
 static struct smmuinv_vsmmu_params params_of(const struct fixture *f)
 {
@@ -269,6 +271,7 @@ static void what_is_no_cd_is_not_noted(void **state)
 {
 	struct fixture *f = *state;
 	struct smmuinv_cd cd = cd_of(7, SMMUINV_TG_64K);
+	size_t at;
 
 	assert_int_equal(smmuinv_vsmmu_note_cd(f->vsmmu, &cd), 0);
 	assert_int_equal(smmuinv_vsmmu_note_cd(NULL, &cd), -EINVAL);
@@ -279,6 +282,9 @@ static void what_is_no_cd_is_not_noted(void **state)
 	cd.tg[1] = SMMUINV_TG_64K + 1;
 	assert_int_equal(smmuinv_vsmmu_note_cd(f->vsmmu, &cd), -EINVAL);
 	cd.tg[1] = 0;
+	for (at = 0; test_only_byte(&cd.reserved, sizeof(cd.reserved), at);
+	     at++)
+		assert_int_equal(smmuinv_vsmmu_note_cd(f->vsmmu, &cd), -EINVAL);
 	cd.size--;
 	assert_int_equal(smmuinv_vsmmu_note_cd(f->vsmmu, &cd), -EINVAL);
 }
@@ -319,6 +325,28 @@ static void the_library_tells_its_release(void **state)
 	snprintf(release, sizeof(release), "%d.%d.%d", SMMUINV_VERSION_MAJOR,
 		 SMMUINV_VERSION_MINOR, SMMUINV_VERSION_PATCH);
 	assert_string_equal(smmuinv_version(), release);
+}
+
+/* Whatever else is wrong with it. */
+static void a_stream_with_something_reserved_is_refused(void **state)
+{
+	struct smmuinv_vsmmu_params params = params_of(*state);
+	struct smmuinv_stream_params stream = {
+		.size = sizeof(stream),
+		.dev_id = fixture_add_device(*state),
+		.vsid = 1u << 8,
+	};
+	struct smmuinv_vsmmu *vsmmu;
+	size_t at;
+
+	params.guest.idr[1] = 8; /* SIDSIZE */
+	assert_int_equal(smmuinv_vsmmu_new(&params, &vsmmu), 0);
+	for (at = 0;
+	     test_only_byte(stream.reserved, sizeof(stream.reserved), at); at++)
+		assert_int_equal(smmuinv_vsmmu_add_stream(vsmmu, &stream),
+				 -EINVAL);
+	assert_int_equal(smmuinv_vsmmu_add_stream(vsmmu, &stream), -ERANGE);
+	smmuinv_vsmmu_free(vsmmu);
 }
 
 static void bad_arguments_are_refused(void **state)
@@ -367,6 +395,7 @@ int main(void)
 		TEST(what_is_no_cd_is_not_noted),
 		TEST(the_plan_and_the_bound_on_pages_are_choices),
 		TEST(the_library_tells_its_release),
+		TEST(a_stream_with_something_reserved_is_refused),
 		TEST(bad_arguments_are_refused),
 	};
 

@@ -27,12 +27,14 @@ struct smmuinv_backend;
  * @hw: the SMMU's registers and flags
  * @capabilities: IOMMU_HW_CAP_*; SMMUINV_CAP_PCI_ATS_NOT_SUPPORTED
  * @max_pasid_log2: SubstreamID bits that the device may use, 0 for none
+ * @reserved: 0; another value of a backend's is a senseless answer
  */
 struct smmuinv_device_info {
 	size_t size;
 	struct smmuinv_hw_info hw;
 	uint64_t capabilities;
 	uint32_t max_pasid_log2;
+	uint32_t reserved;
 };
 
 /** SMMUINV_CAP_PCI_ATS_NOT_SUPPORTED - the device cannot use ATS; told

@@ -22,20 +22,22 @@ SMMUINV_BEGIN_DECLS
 /**
  * struct smmuinv_cd - what a CD says of the entries that are cached through it
  * @size: sizeof(struct smmuinv_cd), set by the caller
- * @valid: CD.V. If false, everything else is 0, because an SMMU ignores it.
  * @asid: CD.ASID, 16 bits whatever IDR0.ASID16 is
+ * @valid: CD.V. If false, everything else is 0, because an SMMU ignores it.
  * @walks: the tables of TTB0 [0] and of TTB1 [1], the upper half, are walked:
  *	EPD0 and EPD1 are 0
  * @tg: granule of TTB0's [0] and TTB1's [1] tables, enum smmuinv_tg.
  *	SMMUINV_TG_ANY if it cannot be known: no walks, a reserved encoding, or
  *	AA64 is 0.
+ * @reserved: 0, and must be 0 where the structure is handed in
  */
 struct smmuinv_cd {
 	size_t size;
-	bool valid;
 	uint16_t asid;
+	bool valid;
 	bool walks[2];
 	uint8_t tg[2];
+	uint8_t reserved;
 };
 
 /**

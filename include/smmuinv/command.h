@@ -154,6 +154,7 @@ enum smmuinv_field {
  * @ttl: level of the leaf, 1..3, or 0 for unknown; 0 if @tg is ANY
  * @num: (@num + 1) << @scale granules from @va, 0..31; 0 if @tg is ANY
  * @scale: 0..31, with IDR5.DS up to 39; 0 if @tg is ANY
+ * @reserved: must be 0
  *
  * The values go into the command as they are. @tg set with @ttl, @num and
  * @scale all zero is a reserved encoding and refused. What the hardware behind
@@ -168,6 +169,7 @@ struct smmuinv_tlbi {
 	uint8_t ttl;
 	uint8_t num;
 	uint8_t scale;
+	uint8_t reserved;
 };
 
 /**
@@ -181,6 +183,7 @@ struct smmuinv_tlbi {
  * @global: PCIe Global Invalidate; must be false unless @ssv
  * @log2_pages: the span is 4096 << @log2_pages bytes; SMMUINV_ATC_SIZE_ALL at
  *	most, which is everything
+ * @reserved: must be 0
  */
 struct smmuinv_atc {
 	size_t size;
@@ -190,13 +193,14 @@ struct smmuinv_atc {
 	bool ssv;
 	bool global;
 	uint8_t log2_pages;
+	uint8_t reserved[5];
 };
 
 /*
  * Builders of the eight commands that a vIOMMU takes. All of them return 0, or
- * -EINVAL when @out is NULL, or an operand or the operands' size is outside its
- * documented range; then @out is left as it was. VMIDs are not an operand: the kernel puts the guest's
- * own into every command. Threads: any. Since: 0.1.
+ * -EINVAL when @out is NULL, the operands' size is wrong, a reserved one is set, or
+ * one is outside its documented range; then @out is left as it was. VMIDs are not
+ * an operand: the kernel puts the guest's own into every command. Threads: any. Since: 0.1.
  */
 
 /**

@@ -165,6 +165,7 @@ enum smmuinv_choice {
  * @granules: SMMUINV_GRANULE_*; 0 means all that the host has
  * @address_bits: IDR5.OAS in bits (32, 36, 40, 42, 44, 48 or 52), the guest's
  *	physical addresses; 0 means 44. 52 needs the 64K granule or DS.
+ * @reserved: must be 0
  */
 struct smmuinv_offer {
 	size_t size;
@@ -181,6 +182,7 @@ struct smmuinv_offer {
 	uint8_t eventq_bits;
 	uint8_t granules;
 	uint8_t address_bits;
+	uint8_t reserved[3];
 };
 
 /** SMMUINV_SSID_BITS_AS_HOST - for struct smmuinv_offer.ssid_bits */
@@ -199,8 +201,9 @@ struct smmuinv_offer {
  * nesting cannot carry. DS goes along only with the 4K or 16K granule, 52-bit
  * virtual addresses only with the 64K granule or DS.
  *
- * Return: 0; -EINVAL for NULL or a wish outside its range; -EOPNOTSUPP for a
- * wish that the host cannot meet, or that contradicts another.
+ * Return: 0; -EINVAL for NULL, a wrong size, a reserved member that is set, or a
+ * wish outside its range; -EOPNOTSUPP for a wish that the host cannot meet, or
+ * that contradicts another.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int

@@ -21,23 +21,28 @@ struct smmuinv_queue;
 
 /**
  * struct smmuinv_sync - what a CMD_SYNC asks for when it completes (4.7.3)
+ * @msi_address: a guest physical address, a multiple of 4; 0 if not @msi
+ * @msi_data: MSIData
+ * @msi_shareability: MSH
+ * @msi_attributes: MSIAttr
  * @msi: an MSI of @msi_data is to be written to @msi_address; the guest's
  *	IDR0.MSI is set
  * @irq: the guest asked for an interrupt (CS == SIG_IRQ), by MSI or by wire
  * @sev: the guest asked for an event (CS == SIG_SEV), and its IDR0.SEV is set
- * @msi_shareability: MSH
- * @msi_attributes: MSIAttr
- * @msi_data: MSIData
- * @msi_address: a guest physical address, a multiple of 4; 0 if not @msi
+ * @reserved: 0
+ *
+ * It has no size, because only the library makes it. A later release may give what
+ * is reserved a meaning, and may let it grow, but only at its end.
  */
 struct smmuinv_sync {
+	uint64_t msi_address;
+	uint32_t msi_data;
+	uint8_t msi_shareability;
+	uint8_t msi_attributes;
 	bool msi;
 	bool irq;
 	bool sev;
-	uint8_t msi_shareability;
-	uint8_t msi_attributes;
-	uint32_t msi_data;
-	uint64_t msi_address;
+	uint8_t reserved[7];
 };
 
 /** enum smmuinv_fate - what became of a command, for smmuinv_queue_ops.seen */
@@ -110,12 +115,14 @@ struct smmuinv_queue_ops {
  * @opaque: handed to each of @ops; borrowed until the queue is freed
  * @window: at most so many commands go to the host at a time,
  *	1..SMMUINV_BATCH_CAPACITY_MAX; 0 means 4096
+ * @reserved: must be 0
  */
 struct smmuinv_queue_params {
 	size_t size;
 	const struct smmuinv_queue_ops *ops;
 	void *opaque;
 	uint32_t window;
+	uint32_t reserved;
 };
 
 /**
@@ -124,7 +131,8 @@ struct smmuinv_queue_params {
  * @params: how
  * @queue: the consumer
  *
- * Return: 0; -EINVAL for NULL, a wrong size or a window out of range; -ENOMEM.
+ * Return: 0; -EINVAL for NULL, a wrong size, a reserved member that is set, or a
+ * window out of range; -ENOMEM.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_queue_new(struct smmuinv_vsmmu *vsmmu,

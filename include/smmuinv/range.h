@@ -27,11 +27,12 @@ SMMUINV_BEGIN_DECLS
  * @length: bytes, not 0
  * @granule: of the tables, in bytes: 4096, 16384 or 65536, and one that the
  *	SMMU has
+ * @asid: address space; must be 0 with @all_asids
+ * @all_asids: TLBI_NH_VAA instead of TLBI_NH_VA
  * @level: of every leaf entry in the span, 1..3, or SMMUINV_LEVEL_UNKNOWN. It
  *	is never guessed: unknown means TTL 0.
  * @leaf: only last-level entries changed; false when tables went as well
- * @all_asids: TLBI_NH_VAA instead of TLBI_NH_VA
- * @asid: address space; must be 0 with @all_asids
+ * @reserved: must be 0
  *
  * @iova and @length must be multiples of what an entry at @level maps (of
  * @granule, if unknown), and the span must lie in one half of the address
@@ -42,10 +43,11 @@ struct smmuinv_range {
 	uint64_t iova;
 	uint64_t length;
 	uint64_t granule;
+	uint16_t asid;
+	bool all_asids;
 	uint8_t level;
 	bool leaf;
-	bool all_asids;
-	uint16_t asid;
+	uint8_t reserved[3];
 };
 
 /**
@@ -61,9 +63,9 @@ struct smmuinv_range {
  * If they do not fit, nothing is written: call again with more room, or use
  * a wider command.
  *
- * Return: how many commands the span needs; -EINVAL for NULL or an operand
- * outside its documented range; -EOPNOTSUPP for a granule, a level or an ASID
- * that the SMMU does not have.
+ * Return: how many commands the span needs; -EINVAL for NULL, a wrong size, a
+ * reserved member that is set, or an operand outside its documented range;
+ * -EOPNOTSUPP for a granule, a level or an ASID that the SMMU does not have.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int64_t smmuinv_range_tlbi(const struct smmuinv_range *range,
@@ -81,6 +83,7 @@ SMMUINV_API int64_t smmuinv_range_tlbi(const struct smmuinv_range *range,
  * @ssid: SubstreamID; must be 0 unless @ssv
  * @ssv: the span is @ssid's
  * @global: PCIe Global Invalidate; must be false unless @ssv
+ * @reserved: must be 0
  */
 struct smmuinv_atc_range {
 	size_t size;
@@ -90,6 +93,7 @@ struct smmuinv_atc_range {
 	uint32_t ssid;
 	bool ssv;
 	bool global;
+	uint8_t reserved[6];
 };
 
 /**
@@ -102,9 +106,10 @@ struct smmuinv_atc_range {
  * The fewest naturally aligned power-of-two spans that reach the span and
  * nothing else (4.5.1). If they do not fit, nothing is written.
  *
- * Return: how many commands the span needs; -EINVAL for NULL or an operand
- * outside its documented range; -EOPNOTSUPP if the SMMU has no ATS, or no
- * SubstreamIDs (or too short ones) for @ssid.
+ * Return: how many commands the span needs; -EINVAL for NULL, a wrong size, a
+ * reserved member that is set, or an operand outside its documented range;
+ * -EOPNOTSUPP if the SMMU has no ATS, or no SubstreamIDs (or too short ones) for
+ * @ssid.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int64_t smmuinv_range_atc(const struct smmuinv_atc_range *range,

@@ -48,6 +48,7 @@ enum smmuinv_state_rule {
  * @guest: what the guest was shown
  * @check_flags: 0 or SMMUINV_CHECK_STRICT, which the guest can see
  * @streams: how many there are
+ * @reserved: 0
  */
 struct smmuinv_state_info {
 	size_t size;
@@ -57,6 +58,7 @@ struct smmuinv_state_info {
 	struct smmuinv_features guest;
 	uint32_t check_flags;
 	uint32_t streams;
+	uint32_t reserved;
 };
 
 /**
@@ -65,12 +67,14 @@ struct smmuinv_state_info {
  * @vsid: StreamID as the guest knows it
  * @translates: as smmuinv_streams_set() was told
  * @ats: and whether its ATS was on
+ * @reserved: 0
  */
 struct smmuinv_state_stream {
 	size_t size;
 	uint32_t vsid;
 	bool translates;
 	bool ats;
+	uint8_t reserved[2];
 };
 
 /**

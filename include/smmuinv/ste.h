@@ -75,6 +75,7 @@ enum smmuinv_ste_rule {
  * @s1dss: traffic without SubstreamID, if @s1cdmax is not 0: 0 aborts, 1
  *	bypasses stage 1, 2 goes through the CD of SubstreamID 0
  * @ats: ATS requests are answered (EATS 1), so the guest sends ATC_INV
+ * @reserved: 0, and must be 0 where the structure is handed in
  *
  * Unless @config is SMMUINV_STE_TRANSLATE, @s1contextptr and what follows @rule
  * are 0.
@@ -89,6 +90,7 @@ struct smmuinv_ste {
 	uint8_t s1cdmax;
 	uint8_t s1dss;
 	bool ats;
+	uint32_t reserved;
 };
 
 /**
@@ -127,9 +129,9 @@ SMMUINV_API int smmuinv_ste_read(struct smmuinv_ste *ste, const void *bytes,
  * @address: guest-physical address
  *
  * Return: 0 if the CD is at @address; 1 if an L1CD is there, which leads to it:
- * smmuinv_ste_follow_l1cd(); -EINVAL for NULL or an operand outside its
- * documented range; -ENOENT if the stream does not translate, or has no CD for
- * @ssid.
+ * smmuinv_ste_follow_l1cd(); -EINVAL for NULL, a wrong size, a reserved member
+ * that is set, or an operand outside its documented range; -ENOENT if the stream
+ * does not translate, or has no CD for @ssid.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_ste_find_cd(const struct smmuinv_ste *ste,
@@ -143,8 +145,8 @@ SMMUINV_API int smmuinv_ste_find_cd(const struct smmuinv_ste *ste,
  *	to 8. The guest may be writing there: they are read once.
  * @address: guest-physical address of the CD
  *
- * Return: 0; -EINVAL for NULL, a misaligned @l1cd, a linear table, or an operand
- * outside its documented range; -ENOENT if the stream does not translate, or has
+ * Return: 0; -EINVAL for NULL, a misaligned @l1cd, a linear table, a wrong size, a
+ * reserved member that is set, or an operand outside its documented range; -ENOENT if the stream does not translate, or has
  * no CD for @ssid, because L1CD.V is 0 for instance.
  * Threads: any. Since: 0.1.
  */

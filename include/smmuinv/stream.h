@@ -31,6 +31,7 @@ struct smmuinv_streams;
  * @vsid: StreamID as the guest is to know it
  * @ats: the device can do ATS: its PCI capability is there, and
  *	IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED is not
+ * @reserved: must be 0
  */
 struct smmuinv_stream_params {
 	size_t size;
@@ -38,6 +39,7 @@ struct smmuinv_stream_params {
 	uint32_t dev_id;
 	uint32_t vsid;
 	bool ats;
+	uint8_t reserved[3];
 };
 
 /**
@@ -47,10 +49,11 @@ struct smmuinv_stream_params {
  * @viommu_id: the vIOMMU that has it
  * @dev_id: the device's iommufd id
  * @vdevice_id: the id of the vDEVICE that the library made
- * @translates: the guest's stage 1 is attached: smmuinv_streams_set()
- * @ats: and its ATS requests are answered
  * @forwarded: commands that named it and were executed by the host
  * @dropped: commands that named it and needed nothing, because of its state
+ * @translates: the guest's stage 1 is attached: smmuinv_streams_set()
+ * @ats: and its ATS requests are answered
+ * @reserved: 0
  */
 struct smmuinv_stream_info {
 	size_t size;
@@ -58,10 +61,11 @@ struct smmuinv_stream_info {
 	uint32_t viommu_id;
 	uint32_t dev_id;
 	uint32_t vdevice_id;
-	bool translates;
-	bool ats;
 	uint64_t forwarded;
 	uint64_t dropped;
+	bool translates;
+	bool ats;
+	uint8_t reserved[6];
 };
 
 /**
@@ -94,8 +98,8 @@ SMMUINV_API void smmuinv_streams_free(struct smmuinv_streams *streams);
  *
  * The stream aborts until smmuinv_streams_set() says otherwise.
  *
- * Return: 0; -EINVAL for NULL or a wrong size; -EEXIST if the vSID is in the table
- * already; -EXDEV if the table is that of a virtual SMMU without this vIOMMU,
+ * Return: 0; -EINVAL for NULL, a wrong size or a reserved member that is set;
+ * -EEXIST if the vSID is in the table already; -EXDEV if the table is that of a virtual SMMU without this vIOMMU,
  * whose TLBIs would not reach the device; -EBUSY if the device is in the table
  * already, under another vSID; -ENOMEM; -EPROTO for a senseless answer; an errno
  * of the kernel's: -EEXIST if somebody else gave the device a vDEVICE

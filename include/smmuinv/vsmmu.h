@@ -231,7 +231,8 @@ SMMUINV_API int smmuinv_vsmmu_remove_stream(struct smmuinv_vsmmu *vsmmu,
  * What was noted stays, because entries do: an ASID that has had two granules is
  * uncertain until smmuinv_reset(). A CD that is not valid says nothing.
  *
- * Return: 0; -EINVAL for NULL, a wrong size, or a tg that is no enum smmuinv_tg.
+ * Return: 0; -EINVAL for NULL, a wrong size, a reserved member that is set, or a tg
+ * that is no enum smmuinv_tg.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_vsmmu_note_cd(struct smmuinv_vsmmu *vsmmu,
