@@ -14,7 +14,10 @@
  *    functions that can fail, and undefined for those that cannot.
  *  - Parameter structures start with their size. Set it to sizeof the structure
  *    as compiled, and set the rest to zero where you have no wish. A structure
- *    of a newer header is accepted as long as its unknown tail is zero.
+ *    of a newer header is accepted as long as its unknown tail is zero. No
+ *    structure has padding: what would be is a member named reserved. It must
+ *    be zero in what is handed in, or the answer is -EINVAL, and it is zero in
+ *    what the library fills in, so a later release can give it a meaning.
  *  - Threads. Pure functions (command, features, check, range, cd, ste)
  *    may be called from anywhere. A batch or a queue belongs to one thread at a time.
  *    Stream tables may be used from any thread.
