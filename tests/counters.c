@@ -861,6 +861,35 @@ static void two_queues_and_a_batch_share_the_counters(void **state)
 	guest_close(&g);
 }
 
+static void what_was_counted_stays_when_a_batch_goes(void **state)
+{
+	struct smmuinv_vsmmu_params like = plain(SMMUINV_PLAN_FEWEST);
+	const struct smmuinv_command page = tlbi_va(0x1000);
+	struct smmuinv_batch *batches[3];
+	struct guest g;
+	size_t freed, i;
+
+	(void)state;
+	for (freed = 0; freed < ARRAY_SIZE(batches); freed++) {
+		guest_open(&g, &like, QUICK, 0);
+		for (i = 0; i < ARRAY_SIZE(batches); i++) {
+			assert_int_equal(
+				smmuinv_batch_new(g.f.vsmmu, 1, &batches[i]),
+				0);
+			assert_int_equal(smmuinv_batch_submit(batches[i], &page,
+							      1, NULL),
+					 0);
+		}
+		smmuinv_batch_free(batches[freed]);
+		batches[freed] = NULL;
+		assert_int_equal(fixture_counters(&g.f).read, 3);
+		for (i = 0; i < ARRAY_SIZE(batches); i++)
+			smmuinv_batch_free(batches[i]);
+		assert_int_equal(fixture_counters(&g.f).read, 3);
+		guest_close(&g);
+	}
+}
+
 static void bad_arguments_are_refused(void **state)
 {
 	struct smmuinv_vsmmu_params like = plain(SMMUINV_PLAN_FEWEST);
@@ -924,6 +953,7 @@ int main(void)
 		cmocka_unit_test(every_way_to_read_counts_the_same),
 		cmocka_unit_test(a_batch_counts_as_a_queue_does),
 		cmocka_unit_test(two_queues_and_a_batch_share_the_counters),
+		cmocka_unit_test(what_was_counted_stays_when_a_batch_goes),
 		cmocka_unit_test(a_larger_structure_is_filled_in_to_its_end),
 		cmocka_unit_test(bad_arguments_are_refused),
 	};
