@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Compiles each public header by itself, as C11 and as C++17, twice included.
 
-No warning is accepted, and nothing but the standard C headers may be needed:
+No warning is accepted, not even of padding in a structure, and nothing but the standard C headers may be needed:
 each header is also searched for other includes.
 """
 import argparse
@@ -19,7 +19,7 @@ LANGUAGES = (("cc", "c", "-std=c11"), ("c++", "c++", "-std=c++17"))
 def compile_alone(compiler, language, standard, include, name):
     source = f"#include <smmuinv/{name}>\n#include <smmuinv/{name}>\n"
     command = [compiler, "-x", language, standard, "-Wall", "-Wextra",
-               "-Wpedantic", "-Wconversion", "-Wundef", "-Werror",
+               "-Wpedantic", "-Wconversion", "-Wundef", "-Wpadded", "-Werror",
                "-fsyntax-only", "-I", str(include), "-"]
     done = subprocess.run(command, input=source, text=True, check=False,
                           capture_output=True)

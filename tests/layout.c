@@ -124,6 +124,19 @@ LAYOUT(vsmmu_params, 104, M(size, 0), M(backend, 8), M(viommu_id, 16),
 LAYOUT(viommu_params, 40, M(size, 0), M(viommu_id, 8), M(hw_flags, 12),
        M(host, 16))
 
+/* batch.h */
+LAYOUT(result, 64, M(size, 0), M(error, 8), M(completed, 12),
+       M(fault_index, 16), M(cerror, 20), M(rule, 24), M(field, 28),
+       M(sent, 32), M(dropped, 36), M(host_error, 40), M(host_count, 44),
+       M(host_commands, 48), M(ioctls, 52), M(fault_vsid, 56),
+       M(fault_viommu, 60))
+
+/* counters.h */
+LAYOUT(counters, 1696, M(size, 0), M(read, 8), M(forwarded, 16), M(merged, 24),
+       M(dropped, 32), M(vmm, 40), M(illegal, 48), M(host_commands, 56),
+       M(ioctls, 64), M(failed, 72), M(retries, 80), M(repeats, 88),
+       M(by_opcode, 96), M(by_rule, 1120), M(stops, 1632))
+
 /* state.h */
 LAYOUT(state_info, 56, M(size, 0), M(rule, 8), M(lacking, 12), M(vsid, 16),
        M(guest, 20), M(check_flags, 44), M(streams, 48), M(reserved, 52))
@@ -139,6 +152,11 @@ LAYOUT(queue_ops, 64, M(size, 0), M(read, 8), M(cfgi_ste, 16),
        M(seen, 56))
 LAYOUT(queue_params, 32, M(size, 0), M(ops, 8), M(opaque, 16), M(window, 24),
        M(reserved, 28))
+LAYOUT(progress, 64, M(size, 0), M(cons, 8), M(cerror, 12), M(rule, 16),
+       M(field, 20), M(consumed, 24), M(forwarded, 28), M(vmm, 32),
+       M(dropped, 36), M(host_error, 40), M(host_count, 44),
+       M(host_commands, 48), M(ioctls, 52), M(fault_vsid, 56),
+       M(fault_viommu, 60))
 LAYOUT(ring, 32, M(size, 0), M(base, 8), M(log2size, 16), M(prod, 20),
        M(cons, 24), M(max_commands, 28))
 
@@ -166,6 +184,7 @@ int main(void)
 		T(trace),       T(vsmmu_params),  T(viommu_params),
 		T(state_info),  T(state_stream),  T(sync),
 		T(queue_ops),   T(queue_params),  T(ring),
+		T(result),      T(progress),      T(counters),
 		T(cache_entry), T(mock_params),   T(mock_fault),
 #undef T
 	};
