@@ -48,6 +48,11 @@ static bool has_atc_inv(const struct smmuinv_command *commands, uint32_t n)
 	return false;
 }
 
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 /* The kernel syncs by blocks of 63: a smaller call should not waste one. */
 static uint32_t half_of(uint32_t n)
 {
@@ -110,15 +115,15 @@ static struct execution host_execute(const struct executor *x,
 {
 	struct execution e = {
 		.limit = slice->count,
-		.chunk = slice->count,
+		/* Pages may be more: of more the kernel warns in its log. */
+		.chunk = smaller(slice->count, SMMUINV_BATCH_CAPACITY_MAX),
 		.refused = SMMUINV_INDEX_NONE,
 	};
 
 	while (e.done < e.limit) {
 		const struct smmuinv_command *commands =
 			slice->commands + e.done;
-		uint32_t left = e.limit - e.done;
-		uint32_t asked = left < e.chunk ? left : e.chunk;
+		uint32_t asked = smaller(e.limit - e.done, e.chunk);
 		uint32_t count;
 		int rc = invalidate(x, commands, asked, &count, outcome);
 
@@ -224,43 +229,73 @@ static uint32_t smallest(const uint32_t *numbers, uint32_t n)
 	return least;
 }
 
+/* The highest of @kinds and all below, or none. */
+static uint32_t ranks_upto(uint32_t kinds)
+{
+	return kinds ? (2u << (31 - __builtin_clz(kinds))) - 1 : 0;
+}
+
 /* The ranks below the highest of @kinds. */
 static uint32_t ranks_below(uint32_t kinds)
 {
-	return kinds ? (1u << (31 - __builtin_clz(kinds))) - 1 : 0;
+	return ranks_upto(kinds) >> 1;
 }
 
 /*
- * Before which ranks a call must end: there is a CMD_SYNC behind a lower rank
- * and before this one. What a plan joins to a command that reaches tables goes
- * with that, so all TLBIs wait for what any of them must wait for.
+ * For each rank, the lower ones that there are behind a CMD_SYNC before it.
+ * What a plan joins to a command that reaches tables goes with that, so all
+ * TLBIs wait for what any of them must wait for.
  */
-static uint32_t breaks_of(uint32_t before, uint32_t kinds)
+struct behind {
+	uint32_t ranks[COMMAND_RANKS];
+};
+
+static void look_behind(struct behind *behind, uint32_t before, uint32_t kinds)
+{
+	unsigned int rank;
+
+	if (!(before & ranks_below(kinds)))
+		return;
+	for (rank = 1; rank < COMMAND_RANKS; rank++) {
+		if (kinds & RANK_BIT(rank))
+			behind->ranks[rank] |= before & (RANK_BIT(rank) - 1);
+	}
+	if (kinds & RANKS_TLBI)
+		behind->ranks[COMMAND_RANK_TABLE] |= before & RANKS_CFGI;
+}
+
+/*
+ * Before which ranks a call must end, so that what is behind a CMD_SYNC goes
+ * down in an earlier one; as few as can be, so each as late as can be.
+ */
+static uint32_t breaks_of(const struct behind *behind)
 {
 	uint32_t breaks = 0;
+	unsigned int rank;
 
-	if (before & RANK_BIT(COMMAND_RANK_CD_TABLE))
-		breaks |= kinds & RANK_BIT(COMMAND_RANK_CD);
-	if (before & RANKS_CFGI && kinds & RANKS_TLBI)
-		breaks |= RANK_BIT(COMMAND_RANK_TABLE);
-	if (before & RANK_BIT(COMMAND_RANK_TABLE))
-		breaks |= kinds & RANK_BIT(COMMAND_RANK_LEAF);
-	if (before & (RANKS_CFGI | RANKS_TLBI))
-		breaks |= kinds & RANK_BIT(COMMAND_RANK_ATC);
+	for (rank = 1; rank < COMMAND_RANKS; rank++) {
+		uint32_t upto = RANK_BIT(rank + 1) - 1;
+
+		/* Between the highest behind it and the rank itself. */
+		if (behind->ranks[rank] &&
+		    !(breaks & upto & ~ranks_upto(behind->ranks[rank])))
+			breaks |= RANK_BIT(rank);
+	}
 	return breaks;
 }
 
 static uint32_t planned_breaks(const struct window *w)
 {
-	uint32_t breaks = 0;
+	struct behind behind = { { 0 } };
 	uint32_t before = 0;
 	uint32_t i;
 
 	for (i = 0; i < w->sync_count; i++) {
-		breaks |= breaks_of(before, w->syncs[i].kinds);
+		look_behind(&behind, before, w->syncs[i].kinds);
 		before |= w->syncs[i].kinds;
 	}
-	return breaks | breaks_of(before, w->kinds_since);
+	look_behind(&behind, before, w->kinds_since);
+	return breaks_of(&behind);
 }
 
 static struct plan_window plan_window(const struct executor *x,
@@ -354,7 +389,7 @@ static uint32_t next_break(const struct window *w, uint32_t *sync)
 /* A row of the guest's commands, as they are if that is all there is to it. */
 static struct slice slice_as_written(const struct executor *x,
 				     const struct window *w, uint32_t from,
-				     uint32_t end)
+				     uint32_t end, uint32_t *pages_left)
 {
 	const struct plan_window window = plan_window(x, w, 0);
 
@@ -364,11 +399,10 @@ static struct slice slice_as_written(const struct executor *x,
 			.first = from,
 			.count = end - from,
 		};
-	end = smmuinv__plan_as_written(x->plan, &window, from, end);
+	smmuinv__plan_as_written(x->plan, &window, from, end, pages_left);
 	return (struct slice){
 		.commands = x->plan->commands,
 		.origin = x->plan->origin,
-		.first = end,
 		.count = x->plan->count,
 	};
 }
@@ -377,19 +411,20 @@ static struct slice slice_as_written(const struct executor *x,
 static void execute_as_written(const struct executor *x, const struct window *w,
 			       struct outcome *outcome)
 {
+	uint32_t pages_left = x->plan->pages_max;
 	uint32_t from = w->first;
-	uint32_t end = w->first;
 	uint32_t sync = 0;
 	bool complete = true;
 
 	while (complete && from < w->count) {
+		uint32_t end = next_break(w, &sync);
 		struct slice slice;
 		struct execution e;
 
-		while (end <= from)
-			end = next_break(w, &sync);
-		slice = slice_as_written(x, w, from, end);
-		from = slice.origin ? slice.first : end;
+		if (end <= from)
+			continue;
+		slice = slice_as_written(x, w, from, end, &pages_left);
+		from = end;
 		complete = execute_rounds(x, &slice, &e, outcome);
 		if (!complete)
 			conclude(x, &slice, &e,

@@ -18,13 +18,22 @@ static bool may_use(const struct smmuinv_features *guest, uint8_t tg)
 							   << granule_log2(tg));
 }
 
+/* More than 52 only 128-bit descriptors have, which no guest is shown. */
+static uint8_t va_bits(const struct smmuinv_features *guest)
+{
+	return smmuinv_features_get(guest, SMMUINV_FEATURE_VAX) ? 52 : 48;
+}
+
 int smmuinv__granules_init(struct granules *granules,
 			   const struct smmuinv_features *guest)
 {
 	unsigned int shown = 0;
 	uint8_t tg;
 
-	*granules = (struct granules){ .shown = SMMUINV_TG_ANY };
+	*granules = (struct granules){
+		.shown = SMMUINV_TG_ANY,
+		.va_bits = va_bits(guest),
+	};
 	for (tg = SMMUINV_TG_4K; tg <= SMMUINV_TG_64K; tg++) {
 		if (!may_use(guest, tg))
 			continue;
@@ -107,20 +116,18 @@ static uint8_t only_one_of(uint8_t set)
 
 /*
  * A TLBI_NH_VA reaches global entries too, whatever ASID made them: so no ASID
- * may have another granule in this half. Which half it is, bit 55 says; an
- * address that is not sign-extended from there is none that can be judged.
+ * may have another granule in this half, which the sign says.
  */
 uint8_t smmuinv__granule_of(const struct granules *granules, uint16_t asid,
 			    uint64_t va)
 {
-	uint64_t top = va >> 55;
-	unsigned int half = top != 0;
+	unsigned int half = va >> 63 != 0;
 	unsigned int set;
 
+	if (!granule_va_in_range(granules, va))
+		return SMMUINV_TG_ANY;
 	if (granules->shown != SMMUINV_TG_ANY)
 		return granules->shown;
-	if (top && top != UINT64_MAX >> 55)
-		return SMMUINV_TG_ANY;
 	set = __atomic_load_n(&granules->of_asid[asid], __ATOMIC_RELAXED);
 	set = set >> (half * SET_BITS) & ((1u << SET_BITS) - 1);
 	if (set != __atomic_load_n(&granules->all[half], __ATOMIC_RELAXED))

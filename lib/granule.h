@@ -22,6 +22,7 @@
  */
 struct granules {
 	uint8_t shown;    /* the one granule that the guest was shown, or ANY */
+	uint8_t va_bits;  /* of its virtual addresses, but for the sign */
 	uint8_t all[2];   /* of every ASID, for each half */
 	uint8_t *of_asid; /* for each ASID: bits 3..0 lower half, 7..4 upper */
 };
@@ -39,6 +40,18 @@ void smmuinv__granules_forget(struct granules *granules);
 uint8_t smmuinv__granules_sets(const struct granules *granules, uint16_t asid);
 void smmuinv__granules_add(struct granules *granules, uint16_t asid,
 			   uint8_t sets);
+
+/*
+ * 4.4.2, 3.4.1: where the bits above are not all equal, the SMMU may take a
+ * command for one out of range, which has no effect (4.1.7).
+ */
+static inline bool granule_va_in_range(const struct granules *granules,
+				       uint64_t va)
+{
+	uint64_t sign = va >> granules->va_bits;
+
+	return !sign || sign == UINT64_MAX >> granules->va_bits;
+}
 
 /* The granule that is certain for a TLBI_NH_VA, enum smmuinv_tg, or ANY. */
 uint8_t smmuinv__granule_of(const struct granules *granules, uint16_t asid,

@@ -29,12 +29,6 @@ struct plan_run {
 #define GROUP_SSV_SHIFT  21
 #define GROUP_G_SHIFT    20
 
-/*
- * Bit 55 says whose tables translate an address. Nothing grows over it, because
- * the granule beyond may be another one.
- */
-#define BELOW_HALVES BITS(54, 0)
-
 enum tlbi_kind {
 	TLBI_EVERYTHING, /* NH_ALL, NSNH_ALL */
 	TLBI_ASID,
@@ -197,11 +191,20 @@ static void run_of_page(struct plan_run *run, const struct operand *c,
 	run->group = group_of_span(c, tg);
 }
 
+/*
+ * What begins out of range may have no effect, and would take along what is
+ * joined to it.
+ */
+static bool in_range(const struct plan_window *w, const struct operand *c)
+{
+	return granule_va_in_range(w->granules, va_of(c));
+}
+
 static uint8_t certain_granule(const struct plan_window *w,
 			       const struct operand *c)
 {
 	if (c->opcode == SMMUINV_CMD_TLBI_NH_VAA)
-		return w->granules->shown;
+		return in_range(w, c) ? w->granules->shown : SMMUINV_TG_ANY;
 	return smmuinv__granule_of(
 		w->granules, (uint16_t)(c->dw0 >> DW0_ASID_SHIFT), va_of(c));
 }
@@ -212,7 +215,7 @@ static void run_of_address(struct plan_run *run, const struct operand *c,
 	uint8_t tg = tg_of(c);
 
 	if (tg != SMMUINV_TG_ANY) {
-		if (plan->host.ril && !is_aligned(c))
+		if (plan->host.ril && !(is_aligned(c) && in_range(w, c)))
 			run_of_plain(run, c);
 		else
 			run_of_range(run, c, plan);
@@ -322,7 +325,7 @@ static uint32_t grow(struct plan_run *run, const struct operand *c,
 	unsigned int log2 = granule_log2(tg_of_group(run->group));
 	uint64_t granule = UINT64_C(1) << log2;
 	uint64_t va = (va_of(c) & ~(granule - 1)) + granule;
-	uint64_t pages = (-va & BELOW_HALVES) >> log2;
+	uint64_t pages = -va >> log2; /* up to the end, which 0 is */
 	uint64_t dw1 = va | (c->dw1 & ~DW1_ADDRESS);
 	uint32_t n = w->count - index - 1;
 	uint32_t i;
@@ -594,9 +597,7 @@ static void head_push_address(struct sweep *s, uint32_t index)
 /* Overlapping, or next to each other. */
 static bool touch(const struct plan_run *head, const struct plan_run *run)
 {
-	if (run->first <= head->last)
-		return true;
-	return run->first - 1 == head->last && run->first & BELOW_HALVES;
+	return run->first <= head->last || run->first - 1 == head->last;
 }
 
 static void join_span(struct plan_run *head, const struct plan_run *run)
@@ -888,26 +889,23 @@ void smmuinv__plan_fewest(struct plan *plan, const struct plan_window *window)
 	plan->merged = sent > plan->count ? sent - plan->count : 0;
 }
 
-/* A range for a host without; false if there is no room for its pages. */
-static bool put_written_range(struct plan *plan, const struct operand *c,
-			      uint32_t index)
+/* A range for a host without. */
+static void put_written_range(struct plan *plan, const struct operand *c,
+			      uint32_t index, uint32_t *left)
 {
 	struct plan_run run = { .origin = index };
 	uint64_t pages;
 
 	run_of_range(&run, c, plan);
 	pages = pages_of(&run);
-	if (pages > plan->pages_max) {
+	if (pages > *left) {
 		put(plan, SMMUINV_CMD_TLBI_NH_ALL, 0, index);
-		return true;
+		return;
 	}
-	if (pages > plan->room - plan->count)
-		return false;
+	*left -= (uint32_t)pages;
 	put_pages(plan, &run, c->dw0, c->dw1);
-	return true;
 }
 
-/* Without ranges that the host lacks, there is room for all. */
 static void put_written(struct plan *plan, const struct plan_window *w,
 			uint32_t from, uint32_t end)
 {
@@ -927,26 +925,26 @@ static bool is_range(const struct operand *c)
 	       tg_of(c) != SMMUINV_TG_ANY;
 }
 
-uint32_t smmuinv__plan_as_written(struct plan *plan,
-				  const struct plan_window *window,
-				  uint32_t from, uint32_t end)
+/* There is room for every command and as many pages as there may be. */
+void smmuinv__plan_as_written(struct plan *plan,
+			      const struct plan_window *window, uint32_t from,
+			      uint32_t end, uint32_t *left)
 {
 	uint32_t i;
 
 	plan->count = 0;
 	if (plan->host.ril) {
 		put_written(plan, window, from, end);
-		return end;
+		return;
 	}
-	for (i = from; i < end && plan->count < plan->room; i++) {
+	for (i = from; i < end; i++) {
 		const struct operand c = operand_of(&window->commands[i]);
 
 		if (window->rules && window->rules[i])
 			continue;
-		if (!is_range(&c))
+		if (is_range(&c))
+			put_written_range(plan, &c, i, left);
+		else
 			put_written(plan, window, i, i + 1);
-		else if (!put_written_range(plan, &c, i))
-			break;
 	}
-	return i;
 }

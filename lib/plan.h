@@ -74,11 +74,12 @@ struct plan_host smmuinv__plan_host(const struct smmuinv_features *features);
 void smmuinv__plan_fewest(struct plan *plan, const struct plan_window *window);
 
 /*
- * The window's commands from @from on, each by itself and in their order, as
- * many as there is room for; returns the first that is not among them.
+ * The window's commands from @from to before @end, each by itself and in their
+ * order. For a host without ranges they become as many pages as are @left of
+ * pages_max, and beyond that TLBI_NH_ALLs.
  */
-uint32_t smmuinv__plan_as_written(struct plan *plan,
-				  const struct plan_window *window,
-				  uint32_t from, uint32_t end);
+void smmuinv__plan_as_written(struct plan *plan,
+			      const struct plan_window *window, uint32_t from,
+			      uint32_t end, uint32_t *left);
 
 #endif /* SMMUINV_LIB_PLAN_H */

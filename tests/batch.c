@@ -1243,18 +1243,16 @@ ranges_on_a_host_without_become_pages_in_the_calls_they_need(void **state)
 
 			assert_int_equal(times_executed(&b.f, &page), 1);
 		}
-		/* As many pages as are allowed, in each of them. */
+		/* As many pages as are allowed, in each of them: not in all. */
 		for (i = 0; i < CAPACITY; i++)
 			add(b.batch, range((uint64_t)i << 32, 15, 5));
 		result = flush(b.batch, 0);
 		assert_int_equal(result.completed, CAPACITY);
-		if (plans[p] == SMMUINV_PLAN_AS_WRITTEN) {
-			assert_int_equal(result.host_commands,
-					 CAPACITY * PAGES_MAX);
-			assert_int_equal(result.ioctls, CAPACITY);
-		} else {
-			assert_int_equal(result.host_commands, 1);
-		}
+		assert_int_equal(result.host_commands,
+				 plans[p] == SMMUINV_PLAN_AS_WRITTEN ?
+					 PAGES_MAX + CAPACITY - 1 :
+					 1);
+		assert_int_equal(result.ioctls, 1);
 		/* One more, and everything goes. */
 		smmuinv_mock_forget(b.f.mock);
 		add(b.batch, range(0, 16, 5));
@@ -1265,6 +1263,44 @@ ranges_on_a_host_without_become_pages_in_the_calls_they_need(void **state)
 				&b.f.calls[b.f.call_count - 1].commands[0]),
 			SMMUINV_CMD_TLBI_NH_ALL);
 		planned_close(&b);
+	}
+}
+
+/* Of a larger one it warns in the host's log, and a guest could make it. */
+static void no_call_is_larger_than_the_kernel_takes_safely(void **state)
+{
+	enum { CAPACITY = 4096 };
+	struct smmuinv_vsmmu_params like = {
+		.size = sizeof(like),
+		.host = everything,
+		.guest = everything,
+		.pages_max = SMMUINV_BATCH_CAPACITY_MAX,
+	};
+	uint32_t p, i;
+
+	(void)state;
+	like.host.idr[3] = 0;
+	for (p = 0; p < PLANS; p++) {
+		struct smmuinv_result result;
+		struct batch_fixture b;
+
+		like.plan = plans[p];
+		fixture_open_like(&b.f, &like, NULL);
+		assert_int_equal(smmuinv_batch_new(b.f.vsmmu, CAPACITY,
+						   &b.batch),
+				 0);
+		for (i = 1; i < CAPACITY; i++)
+			add(b.batch, tlbi_va(((uint64_t)i << 32) +
+					     ((uint64_t)i << 13)));
+		add(b.batch, range(0, 31, 13));
+		result = flush(b.batch, 0);
+		assert_int_equal(result.completed, CAPACITY);
+		assert_int_equal(result.host_commands,
+				 CAPACITY - 1 + SMMUINV_BATCH_CAPACITY_MAX);
+		assert_int_equal(result.ioctls, 2);
+		assert_int_equal(result.host_error, 0);
+		smmuinv_batch_free(b.batch);
+		fixture_close(&b.f);
 	}
 }
 
@@ -1320,6 +1356,7 @@ int main(void)
 		TEST(with_the_erratum_each_rank_is_done_twice_before_the_next),
 		cmocka_unit_test(
 			ranges_on_a_host_without_become_pages_in_the_calls_they_need),
+		cmocka_unit_test(no_call_is_larger_than_the_kernel_takes_safely),
 		TEST(an_array_wants_an_empty_batch),
 		TEST(capacities_are_bounded_by_what_the_kernel_takes),
 		TEST(bad_arguments_are_refused),

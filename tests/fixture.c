@@ -210,20 +210,42 @@ void fixture_lose_vdevice(struct fixture *f, uint32_t vsid)
 	assert_int_equal(smmuinv_mock_destroy(f->mock, info.vdevice_id), 0);
 }
 
-int last_call_of(const struct fixture *f, const struct smmuinv_command *command)
+static uint32_t calls_of(const struct fixture *f)
 {
-	uint32_t i =
-		f->call_count < FIXTURE_CALLS ? f->call_count : FIXTURE_CALLS;
+	return f->call_count < FIXTURE_CALLS ? f->call_count : FIXTURE_CALLS;
+}
+
+static bool call_has(const struct fixture_call *call,
+		     const struct smmuinv_command *command)
+{
 	uint32_t k;
 
-	while (i--) {
-		const struct fixture_call *call = &f->calls[i];
+	for (k = 0; k < call->count; k++) {
+		if (!memcmp(&call->commands[k], command, sizeof(*command)))
+			return true;
+	}
+	return false;
+}
 
-		for (k = 0; k < call->count; k++) {
-			if (!memcmp(&call->commands[k], command,
-				    sizeof(*command)))
-				return (int)i;
-		}
+int first_call_of(const struct fixture *f,
+		  const struct smmuinv_command *command)
+{
+	uint32_t i;
+
+	for (i = 0; i < calls_of(f); i++) {
+		if (call_has(&f->calls[i], command))
+			return (int)i;
+	}
+	return -1;
+}
+
+int last_call_of(const struct fixture *f, const struct smmuinv_command *command)
+{
+	uint32_t i = calls_of(f);
+
+	while (i--) {
+		if (call_has(&f->calls[i], command))
+			return (int)i;
 	}
 	return -1;
 }

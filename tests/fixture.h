@@ -77,6 +77,8 @@ struct smmuinv_counters fixture_counters(struct fixture *f);
 void fixture_lose_vdevice(struct fixture *f, uint32_t vsid);
 
 /* The call, of those kept, that had the command in it last; -1 if none had. */
+int first_call_of(const struct fixture *f,
+		  const struct smmuinv_command *command);
 int last_call_of(const struct fixture *f,
 		 const struct smmuinv_command *command);
 

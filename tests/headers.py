@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Compiles each public header by itself, as C11 and as C++17, twice included.
 
-No warning is accepted, not even of padding in a structure, and nothing but the standard C headers may be needed:
-each header is also searched for other includes.
+No warning is accepted, not even of padding in a structure, and nothing but the
+standard C headers may be needed: each header is also searched for other
+includes.
 """
 import argparse
 import pathlib

@@ -761,7 +761,7 @@ static void assert_origins_are_right(struct window *w)
 	assert_nothing_is_left(w, "not complete although said to be");
 }
 
-/* One by one, as many as there is room for at a time. */
+/* One by one. */
 static void assert_as_written_does_it_too(struct window *w)
 {
 	const struct plan_window window = {
@@ -770,26 +770,20 @@ static void assert_as_written_does_it_too(struct window *w)
 		.granules = &w->machine->planner.granules,
 	};
 	struct plan *plan = &w->machine->planner.plan;
-	uint32_t next = 0;
+	uint32_t left = plan->pages_max;
 	uint32_t i;
 
-	w->all = false;
 	smmuinv_caches_refill(w->planned);
-	while (next < w->count) {
-		uint32_t from = next;
-
-		next = smmuinv__plan_as_written(plan, &window, from, w->count);
-		assert_true(next > from && next <= w->count);
-		assert_true(plan->count <= plan->room);
-		execute(w->planned, plan->commands, plan->count);
-		w->all |= drops_all(w);
-		for (i = 0; i < plan->count; i++) {
-			assert_in_range(plan->origin[i], from, next - 1);
-			assert_true(i == 0 ||
-				    plan->origin[i] >= plan->origin[i - 1]);
-			assert_true(planner_legal(&w->machine->planner,
-						  &plan->commands[i]));
-		}
+	smmuinv__plan_as_written(plan, &window, 0, w->count, &left);
+	assert_true(plan->count <= plan->room);
+	assert_true(plan->count <= w->count + plan->pages_max - left);
+	execute(w->planned, plan->commands, plan->count);
+	w->all = drops_all(w);
+	for (i = 0; i < plan->count; i++) {
+		assert_true(plan->origin[i] < w->count);
+		assert_true(i == 0 || plan->origin[i] >= plan->origin[i - 1]);
+		assert_true(planner_legal(&w->machine->planner,
+					  &plan->commands[i]));
 	}
 	assert_nothing_is_left(w, "left by what was written");
 	assert_little_else_went(w);
