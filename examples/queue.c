@@ -66,20 +66,17 @@ static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
 	struct vmm *vmm = opaque;
 	struct smmuinv_streams *streams = smmuinv_vsmmu_streams(vmm->vsmmu);
 	struct smmuinv_ste *ste = &vmm->stes[sid];
-	bool translates;
 
 	(void)leaf;
 	/* What cannot be carried aborts, as what is illegal does. */
 	*ste = (struct smmuinv_ste){ .size = sizeof(*ste) };
 	(void)smmuinv_ste_read(ste, &vmm->memory[STE_AT(sid)], &features,
 			       &vmm->host);
-	translates = ste->config == SMMUINV_STE_TRANSLATE;
-	/* Before it is attached, or after it is detached: nothing is lost. */
-	if (translates)
-		smmuinv_streams_set(streams, sid, true, ste->ats);
+	/* While it is attached, the device may not be asked; its SMMU may. */
+	smmuinv_streams_set(streams, sid, true, false);
 	attach(sid, ste);
-	if (!translates)
-		smmuinv_streams_set(streams, sid, false, false);
+	smmuinv_streams_set(streams, sid, ste->config == SMMUINV_STE_TRANSLATE,
+			    ste->ats);
 	return 0;
 }
 

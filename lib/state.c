@@ -154,9 +154,11 @@ int64_t smmuinv_state_save(struct smmuinv_vsmmu *vsmmu, void *bytes,
 struct saved {
 	const unsigned char *bytes;
 	struct smmuinv_features guest;
+	uint64_t sum;
 	uint32_t check_flags;
 	uint32_t streams;
 	uint32_t asids;
+	uint32_t reserved;
 };
 
 static struct smmuinv_state_stream stream_at(const struct saved *s,
@@ -189,11 +191,13 @@ static uint32_t asid_at(const struct saved *s, uint32_t index)
 	return get(&c);
 }
 
-static uint32_t read_head(struct saved *s, size_t length)
+/* What can be said without reading the rest. */
+static uint32_t read_head(struct saved *s, const void *bytes, size_t length)
 {
-	struct cursor c = { .in = s->bytes };
-	uint64_t sum;
+	struct cursor c = { .in = bytes };
 	unsigned int i;
+
+	*s = (struct saved){ .bytes = bytes };
 
 	if (length < HEAD_BYTES)
 		return SMMUINV_STATE_RULE_SHORT;
@@ -201,8 +205,8 @@ static uint32_t read_head(struct saved *s, size_t length)
 		return SMMUINV_STATE_RULE_MAGIC;
 	if (get(&c) != VERSION)
 		return SMMUINV_STATE_RULE_VERSION;
-	sum = get(&c);
-	sum |= (uint64_t)get(&c) << 32;
+	s->sum = get(&c);
+	s->sum |= (uint64_t)get(&c) << 32;
 	for (i = 0; i < IDRS; i++)
 		s->guest.idr[i] = get(&c);
 	s->check_flags = get(&c);
@@ -211,9 +215,8 @@ static uint32_t read_head(struct saved *s, size_t length)
 	if (length != HEAD_BYTES + (uint64_t)s->streams * STREAM_BYTES +
 			      (uint64_t)s->asids * ASID_BYTES)
 		return SMMUINV_STATE_RULE_SHORT;
-	if (checksum(s->bytes + HEAD_SUMMED, length - HEAD_SUMMED) != sum)
-		return SMMUINV_STATE_RULE_CHECKSUM;
-	return get(&c) ? SMMUINV_STATE_RULE_CONTENT : SMMUINV_STATE_RULE_NONE;
+	s->reserved = get(&c);
+	return SMMUINV_STATE_RULE_NONE;
 }
 
 /* In order, without doubles, and nothing that save() does not write. */
@@ -244,13 +247,14 @@ static bool lists_valid(const struct saved *s)
 
 static uint32_t read_saved(struct saved *s, const void *bytes, size_t length)
 {
-	uint32_t rule;
+	uint32_t rule = read_head(s, bytes, length);
 
-	*s = (struct saved){ .bytes = bytes };
-	rule = read_head(s, length);
-	if (rule == SMMUINV_STATE_RULE_NONE && !lists_valid(s))
-		rule = SMMUINV_STATE_RULE_CONTENT;
-	return rule;
+	if (rule != SMMUINV_STATE_RULE_NONE)
+		return rule;
+	if (checksum(s->bytes + HEAD_SUMMED, length - HEAD_SUMMED) != s->sum)
+		return SMMUINV_STATE_RULE_CHECKSUM;
+	return s->reserved || !lists_valid(s) ? SMMUINV_STATE_RULE_CONTENT :
+						SMMUINV_STATE_RULE_NONE;
 }
 
 static struct smmuinv_state_info info_of(const struct saved *s, uint32_t rule)
@@ -296,7 +300,8 @@ int smmuinv_state_stream(const void *bytes, size_t length, uint32_t index,
 
 	if (!bytes || !stream || !PARAMS_WRITABLE(stream))
 		return -EINVAL;
-	if (read_saved(&s, bytes, length) != SMMUINV_STATE_RULE_NONE)
+	/* All of it was read when it was accepted: not again for each. */
+	if (read_head(&s, bytes, length) != SMMUINV_STATE_RULE_NONE)
 		return -EBADMSG;
 	if (index >= s.streams)
 		return -ENOENT;

@@ -39,7 +39,10 @@ void smmuinv__streams_bind(struct smmuinv_streams *streams, const uint32_t *ids,
 uint32_t smmuinv__streams_on(const struct smmuinv_streams *streams,
 			     uint32_t viommu_id);
 
-/* No callback of the VMM's may run while the table is held or locked. */
+/*
+ * No callback of the VMM's may run while the table is held or locked, but the
+ * trace and the backend, which may not come back to it.
+ */
 void smmuinv__streams_hold(struct smmuinv_streams *streams);
 void smmuinv__streams_release(struct smmuinv_streams *streams);
 

@@ -30,7 +30,7 @@ expect_version() {
 }
 
 quietly meson setup --prefix "$work/usr" --libdir lib -Dtests=false \
-	"$work/build" "$source"
+	-Ddefault_library=both "$work/build" "$source"
 quietly meson install -C "$work/build"
 export PKG_CONFIG_PATH="$work/usr/lib/pkgconfig"
 [ "$(pkg-config --modversion smmuinv)" = "$version" ]
@@ -54,6 +54,15 @@ expect_version "$work/static"
 # The program needs the soname, and not the release.
 objdump -p "$work/shared" | grep -q 'NEEDED *libsmmuinv\.so\.0$'
 
+# Folders outside the prefix, as distributions with several outputs have them.
+quietly meson setup --prefix "$work/usr2" --libdir "$work/lib2" \
+	--includedir "$work/include2" -Dtests=false "$work/build2" "$source"
+quietly meson install -C "$work/build2"
+export PKG_CONFIG_PATH="$work/lib2/pkgconfig"
+read -ra flags <<<"$(pkg-config --cflags --libs smmuinv-mock smmuinv)"
+quietly cc -std=c11 -Wall -Werror -o "$work/apart" "$program" "${flags[@]}"
+expect_version env LD_LIBRARY_PATH="$work/lib2" "$work/apart"
+
 mkdir -p "$work/project/subprojects"
 cp "$source/tests/consumer/"{meson.build,consumer.c} "$work/project/"
 ln -s "$source" "$work/project/subprojects/smmuinv"
@@ -67,4 +76,15 @@ unset PKG_CONFIG_PATH
 quietly meson setup "$work/subproject" "$work/project"
 quietly ninja -C "$work/subproject"
 expect_version "$work/subproject/consumer"
-echo "pkg-config shared, shared as C++, static, and as a subproject"
+
+# Who wants everything static gets it.
+quietly meson setup -Ddefault_library=static "$work/static-subproject" \
+	"$work/project"
+quietly ninja -C "$work/static-subproject"
+expect_version "$work/static-subproject/consumer"
+! objdump -p "$work/static-subproject/consumer" | grep -q libsmmuinv || {
+	echo "a static subproject is linked as a shared library"
+	exit 1
+}
+echo "pkg-config shared, shared as C++, static, with folders apart, and as a" \
+	"subproject, shared and static"

@@ -844,6 +844,22 @@ static void a_range_is_pages_on_a_host_without(void **state)
 		    LIST(nh_vaa(HIGH), nh_vaa(HIGH + 0x10000)));
 }
 
+/* Of the lower half too; what is beyond is nobody's to ask for (4.4.1.1). */
+static void pages_of_a_range_end_with_its_half(void **state)
+{
+	struct planner *p = open_planner(ONLY_4K, WITHOUT_RANGES);
+	static const uint64_t ends[] = { UINT64_C(1) << 63, 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(ends); i++)
+		assert_plan(p,
+			    LIST(ranged(nh_va(1, ends[i] - 0x2000),
+					SMMUINV_TG_4K, 0, 0, 4)),
+			    LIST(nh_va(1, ends[i] - 0x2000),
+				 nh_va(1, ends[i] - 0x1000)));
+}
+
 static void addresses_stay_what_they_are_on_a_host_without_ranges(void **state)
 {
 	struct planner *p = open_planner(ONLY_4K, WITHOUT_RANGES);
@@ -1739,6 +1755,7 @@ int main(void)
 		T(an_unaligned_range_goes_as_it_is),
 		T(an_aligned_range_is_aligned_to_its_level),
 		T(a_range_is_pages_on_a_host_without),
+		T(pages_of_a_range_end_with_its_half),
 		T(addresses_stay_what_they_are_on_a_host_without_ranges),
 		T(of_a_known_level_it_is_one_page_for_each_entry),
 		T(ranges_that_touch_are_pages_only_once),

@@ -54,7 +54,8 @@ struct smmuinv_device_info {
  * that answers -EINTR or -EAGAIN is called again, 1000 times in all, and then the
  * answer is an error like any other; a positive answer is -EPROTO. @vdevice_alloc,
  * @destroy and @invalidate run under locks of the stream table, or while it is
- * freed, and may not call smmuinv_streams_*().
+ * freed, and may not call smmuinv_streams_*(), nor take a lock that anybody holds
+ * around a call that changes streams or vIOMMUs.
  */
 struct smmuinv_backend_ops {
 	size_t size;

@@ -30,7 +30,7 @@ enum smmuinv_state_rule {
 	SMMUINV_STATE_RULE_NONE = 0,
 	SMMUINV_STATE_RULE_SHORT,	/* bytes are missing, or there are too many */
 	SMMUINV_STATE_RULE_MAGIC,	/* it is something else */
-	SMMUINV_STATE_RULE_VERSION,	/* a newer library has made it */
+	SMMUINV_STATE_RULE_VERSION,	/* not one that this library reads */
 	SMMUINV_STATE_RULE_CHECKSUM,	/* it was changed on the way */
 	SMMUINV_STATE_RULE_CONTENT,	/* a number is out of its range */
 	SMMUINV_STATE_RULE_FEATURES,	/* the host lacks what the guest was shown */
@@ -116,8 +116,11 @@ SMMUINV_API int smmuinv_state_check(const void *bytes, size_t length,
  * @index: which, from 0
  * @stream: the stream
  *
- * Return: 0; -EINVAL for NULL or a wrong size; -EBADMSG as smmuinv_state_check();
- * -ENOENT if there are not so many.
+ * Looks at the head of the bytes and at the one stream, and at nothing else.
+ *
+ * Return: 0; -EINVAL for NULL or a wrong size; -EBADMSG if it is no state, of
+ * another version or of another length than it says; -ENOENT if there are not so
+ * many.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_state_stream(const void *bytes, size_t length,

@@ -99,7 +99,8 @@ struct smmuinv_ste {
  * @bytes: SMMUINV_STE_BYTES, little-endian, aligned to 8. The guest may be
  *	writing there: each 64-bit word that counts is read once.
  * @guest: the ID registers that the guest was shown
- * @host: from smmuinv_features_from_hw_info()
+ * @host: the SMMU that the device is behind, from smmuinv_features_from_hw_info();
+ *	not smmuinv_features_common() of several, whose stalls may differ
  *
  * S1Fmt, S1ContextPtr, S1CDMax, S1DSS, S1CIR, S1COR, S1CSH, S1STALLD and EATS
  * are carried over, everything else is left out. What the guest's SMMU would

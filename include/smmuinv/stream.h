@@ -17,9 +17,9 @@ SMMUINV_BEGIN_DECLS
 /**
  * struct smmuinv_streams - the streams of one virtual SMMU; opaque
  *
- * Every function may be called from any thread, also while queues consume and
- * from within a queue's callbacks. A vDEVICE is never destroyed while a
- * command that names its vSID is on its way to the host.
+ * Every function but smmuinv_streams_free() may be called from any thread, also
+ * while queues consume and from within a queue's callbacks. A vDEVICE is never
+ * destroyed while a command that names its vSID is on its way to the host.
  */
 struct smmuinv_streams;
 
@@ -120,10 +120,12 @@ SMMUINV_API int smmuinv_streams_add(struct smmuinv_streams *streams,
  *	ATS it counts as false
  *
  * CFGI_CD and CFGI_CD_ALL for a stream that does not translate, and ATC_INV for
- * one whose ATS is off, are complete at once and not sent. So say that it
- * translates before the nested page table is attached, and that it does not
- * after it is detached: then nothing is lost in between. A change waits for the
- * calls to the host that are under way, like smmuinv_streams_remove().
+ * one whose ATS is off, are complete at once and not sent. So around an attach of
+ * what a new STE says: before it, (true, false); after it, what the STE says. The
+ * kernel turns ATS on and off in between, so no device is addressed that could
+ * not answer; and from smmuinv_queue_ops.cfgi_ste nothing is lost, because the
+ * guest's next command waits. A change waits for the calls to the host that are
+ * under way, like smmuinv_streams_remove().
  *
  * Return: 0; -EINVAL for NULL; -ENOENT if @vsid is not in the table.
  * Threads: any. Since: 0.1.
@@ -160,7 +162,8 @@ SMMUINV_API int smmuinv_streams_remove(struct smmuinv_streams *streams,
  * Goes on after a failure: what can be removed is. What is left is in the table,
  * and can be tried again.
  *
- * Return: 0; -EINVAL for NULL; the first error of smmuinv_streams_remove().
+ * Return: 0; -EINVAL for NULL; the first error of smmuinv_streams_remove(). With
+ * -ENOENT the stream is out of the table all the same.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_streams_remove_all(struct smmuinv_streams *streams);

@@ -91,8 +91,10 @@ struct smmuinv_trace {
  *	SMMUINV_BATCH_CAPACITY_MAX; 0 means 512, for which docs/performance.md has
  *	the measurement. Every batch and queue has room for so many more commands.
  * @trace: called after each run of commands that was handed to a host, on the
- *	thread that consumes; may be NULL. It may call no function of the library's
- *	but pure ones, and what it is shown is gone when it returns.
+ *	thread that consumes; may be NULL. The stream table is held meanwhile, so it
+ *	may call no function of the library's but pure ones, and may take no lock
+ *	that anybody holds around a call that changes streams or vIOMMUs. What it is
+ *	shown is gone when it returns.
  * @trace_opaque: handed to @trace
  */
 struct smmuinv_vsmmu_params {
