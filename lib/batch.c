@@ -481,14 +481,17 @@ static void recognise(struct smmuinv_batch *batch)
 	batch->again_count = 0;
 }
 
-/* Of two failures, that at the earlier command; a time-out can wait. */
+/*
+ * Of two failures, that at the earlier command. But a time-out of ATC_INVs, which
+ * the guest sees, hides none that only the VMM can mend.
+ */
 static bool is_worse(const struct outcome *a, const struct outcome *b)
 {
 	if (!a->error || !b->error)
 		return a->error;
-	if (a->completed != b->completed)
-		return a->completed < b->completed;
-	return a->cerror == SMMUINV_CERROR_NONE;
+	if (a->cerror != b->cerror)
+		return a->cerror == SMMUINV_CERROR_NONE;
+	return a->completed < b->completed;
 }
 
 static void calls_add(struct calls *sum, const struct calls *more)
@@ -506,6 +509,10 @@ static void join(struct outcome *sum, const struct outcome *one)
 
 	if (is_worse(one, sum))
 		*sum = *one;
+	if (before.completed < one->completed)
+		sum->completed = before.completed;
+	else
+		sum->completed = one->completed;
 	sum->host_error = one->host_error ? one->host_error : before.host_error;
 	sum->host_count = one->host_error ? one->host_count : before.host_count;
 	sum->calls = before.calls;

@@ -447,6 +447,12 @@ MUTATIONS = [
      "\t\tjoin(outcome, &one);\n\t\tif (one.error) {\n"
      "\t\t\twhile (++slot < batch->vsmmu->viommu_count)\n"
      "\t\t\t\tcompleted[slot] = 0;\n\t\t\tbreak;\n\t\t}\n", OWNERS),
+    ("a time-out hides nothing that is worse", "lib/batch.c",
+     "\tif (a->cerror != b->cerror)\n"
+     "\t\treturn a->cerror == SMMUINV_CERROR_NONE;\n", "", OWNERS),
+    ("nothing is complete that one SMMU has not done", "lib/batch.c",
+     "if (before.completed < one->completed)", "if (before.completed > one->completed)",
+     OWNERS),
     ("the earliest failure is the outcome", "lib/batch.c",
      "return a->completed < b->completed;", "return a->completed > b->completed;",
      OWNERS),
@@ -602,7 +608,7 @@ MUTATIONS = [
      "\tslice->commands[b] = command;\n", "", ["trace"]),
     # A saved state.
     ("a changed state is refused", STATE,
-     "if (checksum(s->bytes + HEAD_SUMMED, length - HEAD_SUMMED) != sum)",
+     "if (checksum(s->bytes + HEAD_SUMMED, length - HEAD_SUMMED) != s->sum)",
      "if (0)", ["state"]),
     ("a state of another length is refused", STATE,
      "if (length != HEAD_BYTES +", "if (length < HEAD_BYTES +", ["state"]),

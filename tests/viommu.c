@@ -716,7 +716,7 @@ static void of_several_failures_the_earliest_is_told(void **state)
 	}
 }
 
-/* Of two at the same command, the one that the guest cannot mend is told. */
+/* Of two, the one that the guest cannot mend is told, whichever is earlier. */
 static void a_time_out_is_told_only_if_nothing_worse_happened(void **state)
 {
 	const struct smmuinv_command tlbi = tlbi_va(0);
@@ -741,6 +741,51 @@ static void a_time_out_is_told_only_if_nothing_worse_happened(void **state)
 		assert_int_equal(smmus_times(&w.s, 0, &tlbi), 1);
 		assert_int_equal(smmus_times(&w.s, 1, &tlbi), 1);
 		several_close(&w);
+	}
+}
+
+/* A dead ATS device behind one SMMU hides no device that is gone elsewhere. */
+static void a_time_out_before_it_hides_nothing_that_is_worse(void **state)
+{
+	uint32_t p, timed_out;
+
+	(void)state;
+	for (p = 0; p < ARRAY_SIZE(plans); p++) {
+		for (timed_out = 0; timed_out < 2; timed_out++) {
+			const struct smmuinv_command atc =
+				atc_inv_all(vsid_of(timed_out, 0));
+			const struct smmuinv_command cd =
+				cfgi_cd(vsid_of(!timed_out, 1));
+			const struct smmuinv_mock_fault gone = {
+				.size = sizeof(gone),
+				.vanish = true,
+				.vsid = vsid_of(!timed_out, 1),
+			};
+			struct smmuinv_result result;
+			struct several w;
+
+			several_open(&w, 2, plans[p]);
+			add(&w, &atc);
+			add(&w, &cd);
+			smmus_inject(&w.s, timed_out, -ETIMEDOUT, 0, 0);
+			assert_int_equal(
+				smmuinv_mock_inject(w.s.smmu[!timed_out].mock,
+						    &gone),
+				0);
+			assert_int_equal(flush(&w, &result), -ENODEV);
+			assert_int_equal(result.cerror, SMMUINV_CERROR_NONE);
+			assert_int_equal(result.completed, 0);
+			assert_int_equal(result.fault_index, 1);
+			assert_int_equal(result.fault_vsid, gone.vsid);
+			assert_int_equal(result.fault_viommu,
+					 smmus_viommu(&w.s, !timed_out));
+			assert_int_equal(smmuinv_vsmmu_remove_stream(
+						 w.s.vsmmu, gone.vsid),
+					 -ENOENT);
+			flush_well(&w);
+			assert_int_equal(smmus_times(&w.s, timed_out, &atc), 1);
+			several_close(&w);
+		}
 	}
 }
 
@@ -1932,6 +1977,7 @@ int main(void)
 		T(a_failure_of_one_hides_no_success_of_the_others),
 		T(of_several_failures_the_earliest_is_told),
 		T(a_time_out_is_told_only_if_nothing_worse_happened),
+		T(a_time_out_before_it_hides_nothing_that_is_worse),
 		T(a_device_that_is_gone_is_named_whatever_smmu_it_was_behind),
 		T(what_is_added_behind_a_failure_goes_to_all),
 		T(what_was_done_is_forgotten_when_the_batch_is_cleared),
