@@ -228,6 +228,16 @@ void oracle_forget_stream(struct oracle *o, uint32_t sid)
 	}
 }
 
+void oracle_forget_atcs(struct oracle *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->count; i++) {
+		if (o->entries[i].kind == SMMUINV_CACHED_ATC)
+			o->gone[i] = false;
+	}
+}
+
 void oracle_reset(struct oracle *o)
 {
 	memset(o->gone, 0, sizeof(o->gone));

@@ -58,6 +58,9 @@ void oracle_execute(struct oracle *o, const struct smmuinv_command *raw);
 /* A stream came or went: nothing is asked for that is its own. */
 void oracle_forget_stream(struct oracle *o, uint32_t sid);
 
+/* ATS was turned off: what is in ATCs is nobody's. */
+void oracle_forget_atcs(struct oracle *o);
+
 /* Nothing is asked for. */
 void oracle_reset(struct oracle *o);
 

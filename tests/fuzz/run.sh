@@ -13,7 +13,7 @@ usage: tests/fuzz/run.sh [--seconds N] [--seed N] [TARGET...]
 
 Installs what is missing, builds the fuzz targets with clang under libFuzzer,
 AddressSanitizer and UBSan in build/fuzz, makes their seeds from the streams in
-tests/corpus, and runs each target for N seconds (default 60):
+tests/corpus, and runs each target:
 
   command  one command, any two SMMUs
   queue    a whole queue: registers, memory that changes, callbacks, states of
@@ -22,10 +22,14 @@ tests/corpus, and runs each target for N seconds (default 60):
   plan     one window of commands: what the host is asked for instead
   state    a saved state from strangers' hands: checked, restored, saved again
 
-The same seed (default 1; 0 for another each time) tries the same inputs in a
-fresh build folder, so that a failure can be had again. What a run finds out is
-kept in build/fuzz/corpus and starts the next one. An
-input that fails is kept in build/fuzz/found; build/native/tests/fuzz/
+Without --seconds each tries a fixed number of inputs, about a minute's, and
+with the same compiler always the same ones: what passes on one machine passes on
+another. With --seconds each runs for so long, is also led by the values that the
+code compares, which no two runs have alike, and starts from what earlier runs
+have found out (build/fuzz/corpus): this is how to look for what nobody has seen.
+--seed tries other inputs (default 1; 0 for others each time).
+
+An input that fails is kept in build/fuzz/found; build/native/tests/fuzz/
 replay-TARGET FILE runs it without libFuzzer.
 
 exit status: 0 nothing was found; 1 something was, or the build failed; 77 this
@@ -39,9 +43,15 @@ packages=(
 )
 all_targets=(command queue batch plan state)
 build=$root/build/fuzz
-seconds=60
+seconds=
 seed=1
 targets=() results=() failed=0
+
+# Without --seconds: so many inputs.
+declare -A inputs=(
+	[command]=2000000 [queue]=20000 [batch]=45000 [plan]=400000
+	[state]=120000
+)
 
 # An input is a head and at most this many bytes of commands: fuzz-queue.c.
 INPUT_MAX=4300
@@ -90,17 +100,26 @@ figures() {
 
 # fuzz TARGET: its output goes to a log, of which a failure shows the end.
 fuzz() {
-	local target=$1 log=$build/$1.log
-	mkdir -p "$build/corpus/$target" "$build/found"
-	say "$target: $seconds s"
+	local target=$1 log=$build/$1.log corpus=$build/corpus/$1
+	local started=$SECONDS bounds=(-max_total_time="$seconds")
+	if [ -z "$seconds" ]; then
+		corpus=$build/fixed/$target
+		rm -rf "$corpus"
+		# Values that are compared are addresses, too, which differ.
+		bounds=(-runs="${inputs[$target]}" -use_cmp=0)
+	fi
+	mkdir -p "$corpus" "$build/found"
+	say "$target: ${seconds:+$seconds s}$([ "$seconds" ] ||
+		echo "${inputs[$target]} inputs")"
 	if UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-		"$build/tests/fuzz/fuzz-$target" -max_total_time="$seconds" \
-		-seed="$seed" \
-		-timeout=10 -rss_limit_mb=2048 -max_len="$INPUT_MAX" \
+		"$build/tests/fuzz/fuzz-$target" "${bounds[@]}" -seed="$seed" \
+		-timeout=60 -rss_limit_mb=2048 -max_len="$INPUT_MAX" \
 		-print_final_stats=1 \
 		-artifact_prefix="$build/found/$target-" \
-		"$build/corpus/$target" "$build/seeds/$target" >"$log" 2>&1; then
-		results+=("$target: nothing found in $seconds s: $(figures "$log")")
+		"$corpus" "$build/seeds/$target" >"$log" 2>&1; then
+		results+=("$target: nothing found in $((SECONDS - started)) s: $(
+			figures "$log"
+		)")
 		return
 	fi
 	grep -vE '^#[0-9]+|^"' "$log" | tail -n 60 >&2
