@@ -421,8 +421,6 @@ static void execute_as_written(const struct executor *x, const struct window *w,
 		struct slice slice;
 		struct execution e;
 
-		if (end <= from)
-			continue;
 		slice = slice_as_written(x, w, from, end, &pages_left);
 		from = end;
 		complete = execute_rounds(x, &slice, &e, outcome);

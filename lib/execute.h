@@ -26,7 +26,8 @@ struct window_sync {
 struct window {
 	struct smmuinv_command *commands;
 	const uint8_t *skip; /* not 0: nothing is to be sent; NULL: none is */
-	uint32_t first;      /* those before it are not looked at */
+	uint32_t first;      /* those before it are not looked at; then there
+				are no CMD_SYNCs */
 	uint32_t count;
 	const struct window_sync *syncs;
 	uint32_t sync_count;

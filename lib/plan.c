@@ -330,6 +330,9 @@ static uint32_t grow(struct plan_run *run, const struct operand *c,
 	uint32_t n = w->count - index - 1;
 	uint32_t i;
 
+	/* None follows most of those that are not in a row. */
+	if (!n || command_dw1(next) != dw1)
+		return 0;
 	if (pages < n)
 		n = (uint32_t)pages;
 	for (i = 0; i < n && !(rules && rules[i]); i++) {
