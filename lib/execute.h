@@ -22,12 +22,15 @@ struct window_sync {
 	struct smmuinv_command command;
 };
 
-/* Commands in canonical form, and where CMD_SYNCs stood between them. */
+/*
+ * Commands in canonical form, and where CMD_SYNCs stood between them. Those
+ * before
+ * @first are not looked at; where there are such, there are no CMD_SYNCs.
+ */
 struct window {
 	struct smmuinv_command *commands;
 	const uint8_t *skip; /* not 0: nothing is to be sent; NULL: none is */
-	uint32_t first;      /* those before it are not looked at; then there
-				are no CMD_SYNCs */
+	uint32_t first;
 	uint32_t count;
 	const struct window_sync *syncs;
 	uint32_t sync_count;
