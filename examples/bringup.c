@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A whole life of a virtual SMMU over the real kernel, as short as it can be:
- * what a VMM does from the device's file to one forwarded invalidation, and the
- * way back. What the kernel wants without the library's help is in nested.c.
+ * The life of a virtual SMMU over the real kernel: from the device's file to
+ * one forwarded invalidation, and back. What a VMM asks the kernel for without
+ * the library is in nested.c.
  *
- * The device must be vfio-pci's, behind an SMMUv3 that can nest, on Linux 6.13
- * or newer.
+ * The device must be bound to vfio-pci, on an SMMUv3 that can nest, on
+ * Linux 6.13 or newer.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -103,7 +103,7 @@ static int make_vsmmu(struct vmm *vmm)
 		.host = vmm->nested.host,
 		.hw_flags = vmm->nested.info.hw.flags,
 	};
-	enum smmuinv_feature lacking;
+	uint32_t lacking;
 	int error;
 
 	error = smmuinv_features_offer(&params.guest, &params.host, &offer,
@@ -113,29 +113,33 @@ static int make_vsmmu(struct vmm *vmm)
 	if (error)
 		return failed("smmuinv_features_offer", error);
 	print_features("the guest's", &params.guest);
-	error = smmuinv_vsmmu_new(&params, &vmm->vsmmu);
+	error = smmuinv_vsmmu_new(&params, &vmm->vsmmu, &lacking);
+	if (error == -EOPNOTSUPP)
+		return failed(smmuinv_feature_name(lacking), error);
 	return error ? failed("smmuinv_vsmmu_new", error) : 0;
 }
 
 /*
- * 4. The device gets its StreamID, which makes its vDEVICE, and then what the
- * guest wrote into its stream table: here, that DMA is not translated. A VMM
- * does the second again at each CFGI_STE.
+ * 4. The device gets its StreamID: the VMM makes the vDEVICE, and the library
+ * is given its id. Then what the guest wrote into its stream table is attached:
+ * here, that DMA is not translated. A VMM attaches again at each CFGI_STE.
  */
 static int attach_device(struct vmm *vmm, uint32_t vsid)
 {
 	const struct iommufd_vste vste = iommufd_vste_bypass();
-	const struct smmuinv_stream_params stream = {
+	struct smmuinv_stream_params stream = {
 		.size = sizeof(stream),
-		.dev_id = vmm->nested.device.id,
 		.vsid = vsid,
 	};
-	int error;
+	int error = nested_plug(&vmm->nested, vsid);
 
-	/* smmuinv_streams_set() is for one that translates; queue.c has it. */
+	if (error)
+		return failed(vmm->nested.step, error);
+	stream.vdevice_id = vmm->nested.vdevice;
 	error = smmuinv_vsmmu_add_stream(vmm->vsmmu, &stream);
 	if (error)
 		return failed("smmuinv_vsmmu_add_stream", error);
+	/* smmuinv_vsmmu_set_ats() is for an STE with EATS; queue.c has it. */
 	error = nested_attach(&vmm->nested, &vste);
 	return error ? failed(vmm->nested.step, error) : 0;
 }
@@ -149,9 +153,8 @@ static void print_command(const struct smmuinv_command *command)
 }
 
 /*
- * 5. An invalidation of the guest's. Here it comes from a builder; a VMM copies
- * the 16 bytes from the guest's queue (smmuinv_command_from_bytes()), or lets
- * smmuinv_queue_consume() do all of it.
+ * 5. An invalidation. Here it comes from a builder. A VMM copies the 16 bytes
+ * from the guest's queue, or lets smmuinv_queue_consume() do all of it.
  */
 static int invalidate(struct vmm *vmm)
 {
@@ -177,12 +180,12 @@ static int invalidate(struct vmm *vmm)
 	if (verdict < 0)
 		return failed("smmuinv_batch_add", verdict);
 	if (verdict != SMMUINV_FORWARD)
-		return failed("the command is not the host's", -EINVAL);
+		return failed("the command does not go to the host", -EINVAL);
 	error = smmuinv_batch_flush(vmm->batch, &result);
 	if (error)
 		return failed("smmuinv_batch_flush", error);
 	printf("done: %" PRIu32 " of 1 by the host, in %" PRIu32 " call(s)\n",
-	       result.sent, result.ioctls);
+	       result.forwarded, result.ioctls);
 	return 0;
 }
 
@@ -195,7 +198,7 @@ static int take_down(struct vmm *vmm)
 	if (error)
 		failed(vmm->nested.step, error);
 	smmuinv_batch_free(vmm->batch);
-	smmuinv_vsmmu_free(vmm->vsmmu); /* and with it the vDEVICE */
+	smmuinv_vsmmu_free(vmm->vsmmu); /* the vDEVICE stays the VMM's */
 	later = nested_close(&vmm->nested);
 	if (later)
 		failed(vmm->nested.step, later);

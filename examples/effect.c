@@ -2,25 +2,23 @@
 #include "effect.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <smmuinv/caches.h>
 
 /* Commands that are looked at together, and at most so many entries of each. */
 #define CHUNK       2048
 #define ENTRIES_MAX 16
 
-/* An ASID that is nobody's: a global entry serves the command's own too. */
+/* An unused ASID: a global entry is used with the command's own ASID, too. */
 #define OTHER_ASID 0xfffe
 
+/* What one command has to remove. */
 struct filling {
 	const struct smmuinv_features *guest;
 	struct smmuinv_caches *caches;
-	size_t count;                       /* entries */
-	size_t origin[CHUNK * ENTRIES_MAX]; /* the command that each is for */
-	size_t command;
+	int count; /* entries */
 	int error;
 };
 
@@ -64,11 +62,10 @@ static void add(struct filling *f, struct smmuinv_cache_entry entry)
 	if (index < 0)
 		f->error = index;
 	else
-		f->origin[f->count++] = f->command;
+		f->count++;
 }
 
-static uint64_t get(const struct smmuinv_command *command,
-		    enum smmuinv_field field)
+static uint64_t get(const struct smmuinv_command *command, uint32_t field)
 {
 	return smmuinv_command_get(command, field);
 }
@@ -105,6 +102,18 @@ static void add_translation(struct filling *f,
 	add(f, entry);
 }
 
+static bool has_granule(const struct smmuinv_features *features,
+			unsigned int tg)
+{
+	static const uint32_t fields[] = {
+		[SMMUINV_TG_4K] = SMMUINV_FEATURE_GRAN4K,
+		[SMMUINV_TG_16K] = SMMUINV_FEATURE_GRAN16K,
+		[SMMUINV_TG_64K] = SMMUINV_FEATURE_GRAN64K,
+	};
+
+	return smmuinv_features_get(features, fields[tg]);
+}
+
 /* TG 0 reaches entries of every granule and level (4.4.1.1). */
 static void add_for_page(struct filling *f,
 			 const struct smmuinv_command *command)
@@ -113,8 +122,7 @@ static void add_for_page(struct filling *f,
 	unsigned int tg;
 
 	for (tg = SMMUINV_TG_4K; tg <= SMMUINV_TG_64K; tg++) {
-		if (!smmuinv_features_has_granule(f->guest,
-						  UINT64_C(1) << page_log2(tg)))
+		if (!has_granule(f->guest, tg))
 			continue;
 		add_translation(f, command, va, tg, 3, false);
 		add_translation(f, command, va, tg, 3, true);
@@ -178,91 +186,122 @@ static void add_for_atc(struct filling *f,
 	add(f, entry);
 }
 
-static void fill(struct filling *f, const struct smmuinv_command *command)
+int effect_fill(struct smmuinv_caches *caches,
+		const struct smmuinv_features *guest,
+		const struct smmuinv_command *command)
 {
-	uint8_t opcode = smmuinv_command_opcode(command);
+	struct filling f = { .guest = guest, .caches = caches };
 
-	switch (opcode) {
+	switch (smmuinv_command_opcode(command)) {
 	case SMMUINV_CMD_TLBI_NH_VA:
 	case SMMUINV_CMD_TLBI_NH_VAA:
 		if (get(command, SMMUINV_FIELD_TG))
-			add_for_range(f, command);
+			add_for_range(&f, command);
 		else
-			add_for_page(f, command);
+			add_for_page(&f, command);
 		break;
 	case SMMUINV_CMD_TLBI_NH_ASID:
-		add_translation(f, command, 0, SMMUINV_TG_4K, 3, false);
+		add_translation(&f, command, 0, SMMUINV_TG_4K, 3, false);
+		break;
+	case SMMUINV_CMD_TLBI_NH_ALL:
+	case SMMUINV_CMD_TLBI_NSNH_ALL:
+		add_translation(&f, command, 0, SMMUINV_TG_4K, 3, true);
 		break;
 	case SMMUINV_CMD_CFGI_CD:
-		add_for_cd(f, command, !get(command, SMMUINV_FIELD_LEAF));
+		add_for_cd(&f, command, !get(command, SMMUINV_FIELD_LEAF));
 		break;
 	case SMMUINV_CMD_CFGI_CD_ALL:
-		add_for_cd(f, command, true);
+		add_for_cd(&f, command, true);
 		break;
 	case SMMUINV_CMD_ATC_INV:
-		add_for_atc(f, command);
+		add_for_atc(&f, command);
 		break;
 	default:
-		add_translation(f, command, 0, SMMUINV_TG_4K, 3, true);
 		break;
 	}
+	return f.error ? f.error : f.count;
 }
 
-/* 0 if nothing is left of what was filled in, else 1. */
-static int first_left(const struct filling *f, const struct set *asked,
-		      struct smmuinv_command *lost)
+/* Caches, and the command for which each of their entries is there. */
+struct chunk {
+	const struct smmuinv_features *guest;
+	const struct set *asked;
+	struct smmuinv_caches *caches;
+	size_t count;
+	size_t origin[CHUNK * ENTRIES_MAX];
+};
+
+static int chunk_fill(struct chunk *chunk, size_t first, size_t end)
 {
 	size_t i;
 
-	for (i = 0; i < f->count; i++) {
-		if (!smmuinv_caches_has(f->caches, i))
+	chunk->count = 0;
+	for (i = first; i < end; i++) {
+		int n = effect_fill(chunk->caches, chunk->guest,
+				    &chunk->asked->commands[i]);
+
+		if (n < 0)
+			return n;
+		while (n--)
+			chunk->origin[chunk->count++] = i;
+	}
+	return 0;
+}
+
+/* 0 if nothing is left of what was filled in, else 1. */
+static int first_left(const struct chunk *chunk, struct smmuinv_command *lost)
+{
+	size_t i;
+
+	for (i = 0; i < chunk->count; i++) {
+		if (!smmuinv_caches_has(chunk->caches, i))
 			continue;
-		*lost = asked->commands[f->origin[i]];
+		*lost = chunk->asked->commands[chunk->origin[i]];
 		return 1;
 	}
 	return 0;
 }
 
-/* The commands of @asked from @first to before @end. */
-static int compare_chunk(struct filling *f, const struct set *asked,
-			 size_t first, size_t end, const struct set *executed,
+/* What was asked for from @first to before @end. */
+static int compare_chunk(struct chunk *chunk, size_t first, size_t end,
+			 const struct set *executed,
 			 struct smmuinv_command *lost)
 {
 	size_t i;
+	int rc =
+		smmuinv_caches_new((end - first) * ENTRIES_MAX, &chunk->caches);
 
-	f->count = 0;
-	f->error = smmuinv_caches_new((end - first) * ENTRIES_MAX, &f->caches);
-	if (f->error)
-		return f->error;
-	for (f->command = first; f->command < end; f->command++)
-		fill(f, &asked->commands[f->command]);
+	if (rc)
+		return rc;
+	rc = chunk_fill(chunk, first, end);
 	for (i = 0; i < executed->count; i++)
-		smmuinv_caches_execute(f->caches, &executed->commands[i]);
-	if (!f->error)
-		f->error = first_left(f, asked, lost);
-	smmuinv_caches_free(f->caches);
-	return f->error;
+		smmuinv_caches_execute(chunk->caches, &executed->commands[i]);
+	if (!rc)
+		rc = first_left(chunk, lost);
+	smmuinv_caches_free(chunk->caches);
+	return rc;
 }
 
 static int compare_sets(const struct smmuinv_features *guest,
 			const struct set *asked, const struct set *executed,
 			struct smmuinv_command *lost)
 {
-	struct filling *f = malloc(sizeof(*f));
+	struct chunk *chunk = malloc(sizeof(*chunk));
 	size_t first;
 	int rc = 0;
 
-	if (!f)
+	if (!chunk)
 		return -ENOMEM;
-	f->guest = guest;
+	chunk->guest = guest;
+	chunk->asked = asked;
 	for (first = 0; first < asked->count && !rc; first += CHUNK) {
 		size_t end = first + CHUNK;
 
 		if (end > asked->count)
 			end = asked->count;
-		rc = compare_chunk(f, asked, first, end, executed, lost);
+		rc = compare_chunk(chunk, first, end, executed, lost);
 	}
-	free(f);
+	free(chunk);
 	return rc;
 }
 

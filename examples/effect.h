@@ -1,20 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Are the commands that the host executed worth those that the guest wrote?
- * Caches are filled with what each of the guest's must remove, and the host's
- * are executed on them.
+ * Do the commands that the host executed have the effect of those that the
+ * guest wrote? Caches are filled with what the guest's commands have to remove.
+ * The host's commands are executed on them.
  */
 #ifndef EXAMPLE_EFFECT_H
 #define EXAMPLE_EFFECT_H
 
 #include <stddef.h>
 
+#include <smmuinv/caches.h>
 #include <smmuinv/smmuinv.h>
 
 /*
- * @asked and @executed: commands in canonical form, in any order. @guest: the
- * SMMU that the guest was shown; entries have its granules. Returns 0; 1 if
- * something is left that @lost should have removed; or a negative errno.
+ * Fills @caches with entries that @command, in canonical form, has to remove.
+ * @guest: the SMMU that the guest was shown; the entries have its granules.
+ * Returns the number of entries, or a negative errno.
+ */
+int effect_fill(struct smmuinv_caches *caches,
+		const struct smmuinv_features *guest,
+		const struct smmuinv_command *command);
+
+/*
+ * @asked and @executed: commands in canonical form, in any order. Returns 0; 1
+ * if an entry is left that @lost should have removed; or a negative errno.
  */
 int effect_compare(const struct smmuinv_features *guest,
 		   const struct smmuinv_command *asked, size_t asked_count,

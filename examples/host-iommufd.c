@@ -53,7 +53,7 @@ int host_open_iommufd(struct host *host, const char *cdev, bool ats)
 	host->viommu = kernel->nested.viommu;
 	host->problem = "IOMMU_GET_HW_INFO";
 	rc = smmuinv_features_from_hw_info(&host->features,
-					   &kernel->nested.info.hw, ats);
+					   &kernel->nested.info.hw, ats, NULL);
 	if (rc)
 		kernel_close(host);
 	return rc;

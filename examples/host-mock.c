@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "host.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 #include <smmuinv/mock.h>
 
 static int mock_next_device(struct host *host, uint32_t *dev_id)
@@ -8,10 +11,22 @@ static int mock_next_device(struct host *host, uint32_t *dev_id)
 	return smmuinv_mock_add_device(host->private, dev_id);
 }
 
-static size_t mock_executed(struct host *host,
-			    const struct smmuinv_command **commands)
+static int mock_take_executed(struct host *host,
+			      struct smmuinv_command **commands, size_t *count)
 {
-	return smmuinv_mock_executed(host->private, commands);
+	const struct smmuinv_mock_record *records;
+	size_t number = smmuinv_mock_executed(host->private, &records);
+	size_t i;
+
+	*count = 0;
+	*commands = calloc(number + 1, sizeof(**commands));
+	if (!*commands)
+		return -ENOMEM;
+	for (i = 0; i < number; i++)
+		(*commands)[i] = records[i].command;
+	*count = number;
+	smmuinv_mock_forget(host->private);
+	return 0;
 }
 
 static void mock_close(struct host *host)
@@ -33,7 +48,7 @@ int host_open_mock(struct host *host, const struct smmuinv_features *features)
 		.features = *features,
 		.problem = "the mock",
 		.next_device = mock_next_device,
-		.executed = mock_executed,
+		.take_executed = mock_take_executed,
 		.close = mock_close,
 	};
 	rc = smmuinv_mock_new(&params, &mock);

@@ -19,9 +19,12 @@ struct host {
 
 	/* A device for another stream: 0, -ENODEV when there is none left. */
 	int (*next_device)(struct host *host, uint32_t *dev_id);
-	/* The commands that were executed; NULL where nobody can tell. */
-	size_t (*executed)(struct host *host,
-			   const struct smmuinv_command **commands);
+	/*
+	 * The commands executed since the last time, for the caller to free().
+	 * NULL where that is unknown. Sets both also after an error.
+	 */
+	int (*take_executed)(struct host *host,
+			     struct smmuinv_command **commands, size_t *count);
 	void (*close)(struct host *host);
 	void *private;
 };
@@ -32,8 +35,8 @@ struct host {
 int host_open_mock(struct host *host, const struct smmuinv_features *features);
 
 /*
- * The kernel's SMMU behind the device @cdev, which becomes the only stream. @ats:
- * the device may use ATS.
+ * The kernel's SMMU of the device @cdev, which becomes the only stream.
+ * @ats: the device may use ATS.
  */
 int host_open_iommufd(struct host *host, const char *cdev, bool ats);
 

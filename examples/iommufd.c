@@ -115,6 +115,22 @@ int iommufd_viommu_alloc(int fd, uint32_t device, uint32_t parent_hwpt,
 	return error;
 }
 
+int iommufd_vdevice_alloc(int fd, uint32_t viommu, uint32_t device,
+			  uint32_t vsid, uint32_t *vdevice)
+{
+	struct iommu_vdevice_alloc command = {
+		.size = sizeof(command),
+		.viommu_id = viommu,
+		.dev_id = device,
+		.virt_id = vsid,
+	};
+	int error = call(fd, IOMMU_VDEVICE_ALLOC, &command);
+
+	if (!error)
+		*vdevice = command.out_vdevice_id;
+	return error;
+}
+
 int iommufd_destroy(int fd, uint32_t id)
 {
 	struct iommu_destroy command = {

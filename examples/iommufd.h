@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Those of iommufd's ioctls that a VMM calls by itself, one function each; the
- * library calls the others. All return 0 or a negative errno; what they made is
- * in the last argument.
+ * The ioctls of iommufd that a VMM calls, one function each. Not among them are
+ * IOMMU_GET_HW_INFO and IOMMU_HWPT_INVALIDATE, which the library calls. All
+ * return 0 or a negative errno. What they made is in the last argument.
  */
 #ifndef EXAMPLE_IOMMUFD_H
 #define EXAMPLE_IOMMUFD_H
@@ -37,6 +37,10 @@ int iommufd_hwpt_alloc_parent(int fd, uint32_t device, uint32_t ioas,
 
 int iommufd_viommu_alloc(int fd, uint32_t device, uint32_t parent_hwpt,
 			 uint32_t *viommu);
+
+/* The device gets its vSID on the vIOMMU. */
+int iommufd_vdevice_alloc(int fd, uint32_t viommu, uint32_t device,
+			  uint32_t vsid, uint32_t *vdevice);
 
 /* A translating @vste needs the vDEVICE first. */
 int iommufd_hwpt_alloc_nested(int fd, uint32_t device, uint32_t viommu,

@@ -49,7 +49,7 @@ static int ask_host(struct nested *nested)
 		return error;
 	nested->step = "smmuinv_features_from_hw_info";
 	return smmuinv_features_from_hw_info(&nested->host, &nested->info.hw,
-					     may_use_ats(&nested->info));
+					     may_use_ats(&nested->info), NULL);
 }
 
 static int make_viommu(struct nested *nested)
@@ -96,6 +96,13 @@ int nested_map(struct nested *nested, void *memory, size_t length, uint64_t ipa)
 	nested->step = "IOMMU_IOAS_MAP";
 	return iommufd_ioas_map(nested->iommufd, nested->ioas, memory, length,
 				ipa);
+}
+
+int nested_plug(struct nested *nested, uint32_t vsid)
+{
+	nested->step = "IOMMU_VDEVICE_ALLOC";
+	return iommufd_vdevice_alloc(nested->iommufd, nested->viommu,
+				     nested->device.id, vsid, &nested->vdevice);
 }
 
 /* Returns 0 also when there is nothing to destroy. */
@@ -149,6 +156,9 @@ static int destroy_objects(struct nested *nested)
 {
 	int error = nested_detach(nested);
 
+	if (!error)
+		error = destroy(nested, "IOMMU_DESTROY of the vDEVICE",
+				&nested->vdevice);
 	if (!error)
 		error = destroy(nested, "IOMMU_DESTROY of the vIOMMU",
 				&nested->viommu);

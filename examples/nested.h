@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a VMM does with the kernel before libsmmuinv can forward anything: a
- * VFIO device in an iommufd, guest memory behind a stage 2, and a vIOMMU that
- * stands for the device's physical SMMU. libsmmuinv makes the vDEVICE and sends
- * the invalidations; everything else is here.
+ * What a VMM does with the kernel before libsmmuinv can forward anything. It
+ * opens a VFIO device in an iommufd. It makes a stage 2 for the guest's memory,
+ * a vIOMMU that stands for the device's physical SMMU, and the device's
+ * vDEVICE. All of these objects are the VMM's.
  *
- * Functions return 0 or a negative errno; nested->step then says in words what
- * did not work, "VFIO_DEVICE_BIND_IOMMUFD".
+ * Functions return 0 or a negative errno. nested->step then says in words what
+ * failed, "VFIO_DEVICE_BIND_IOMMUFD".
  */
 #ifndef EXAMPLE_NESTED_H
 #define EXAMPLE_NESTED_H
@@ -23,12 +23,12 @@ struct nested {
 	int iommufd;                     /* /dev/iommu */
 	struct vfio_device device;       /* device.id: its name in iommufd */
 	struct smmuinv_backend *backend; /* over iommufd */
-	struct smmuinv_device_info
-		info; /* of the SMMU that the device is behind */
-	struct smmuinv_features host; /* the same, as the library reads it */
-	uint32_t ioas;                /* guest-physical address space */
-	uint32_t parent;              /* its page table: stage 2 */
+	struct smmuinv_device_info info; /* of the device's SMMU */
+	struct smmuinv_features host;    /* the same, as the library reads it */
+	uint32_t ioas;                   /* guest-physical address space */
+	uint32_t parent;                 /* its page table: stage 2 */
 	uint32_t viommu;     /* the physical SMMU, as far as it is ours */
+	uint32_t vdevice;    /* the device on it: nested_plug() */
 	uint32_t page_table; /* the guest's stage 1: nested_attach() */
 	const char *step;    /* the last one that was begun */
 };
@@ -47,9 +47,15 @@ int nested_map(struct nested *nested, void *memory, size_t length,
 	       uint64_t ipa);
 
 /*
+ * The guest knows the device by @vsid: makes the vDEVICE. A VMM that leaves
+ * that to smmuinv_vsmmu_add_stream() does not call this.
+ */
+int nested_plug(struct nested *nested, uint32_t vsid);
+
+/*
  * The guest has written a stream table entry: the device's DMA follows it from
- * here on. A translating one needs the vDEVICE first, that is
- * smmuinv_vsmmu_add_stream(). The page table that was there before goes.
+ * here on. A translating one needs the vDEVICE first. The page table that was
+ * there before goes.
  */
 int nested_attach(struct nested *nested, const struct iommufd_vste *vste);
 
@@ -57,10 +63,10 @@ int nested_attach(struct nested *nested, const struct iommufd_vste *vste);
 int nested_detach(struct nested *nested);
 
 /*
- * Undoes all of the above, children first. Before it comes nested_detach(),
- * then smmuinv_vsmmu_free(), which destroys the vDEVICEs: a vDEVICE that
- * outlives its device's file leaks, and a vIOMMU with vDEVICEs is busy. Returns
- * the first error, with everything else closed nevertheless.
+ * Undoes all of the above, children first. Call nested_detach() and
+ * smmuinv_vsmmu_free() before. A vDEVICE that outlives its device's file leaks,
+ * and a vIOMMU with vDEVICEs is busy. Returns the first error. Everything else
+ * is closed nevertheless.
  */
 int nested_close(struct nested *nested);
 

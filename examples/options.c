@@ -37,7 +37,6 @@ static const char help[] =
 	"  --plan fewest|as-written\n"
 	"                          what becomes of a window (default fewest)\n"
 	"  --ats                   the host's devices may use ATS\n"
-	"  --strict                a RES0 bit that is set is illegal\n"
 	"  --streams V,V,...|none  the vSIDs that are devices of the host\n"
 	"                          (default all that FILE names)\n"
 	"  --log2size N            size of the ring, 0 to 19 (default 16)\n"
@@ -48,10 +47,10 @@ static const char help[] =
 	"  --json                  one JSON object instead of a table\n"
 	"  --help\n"
 	"\n"
-	"exit status: 0 done; 1 what the mock executed is not worth the "
-	"forwarded\n"
-	"commands, or as-written not exactly them; 2 wrong usage; 3 the host\n"
-	"failed\n";
+	"exit status: 0 done; 1 what the mock executed lacks an effect of the\n"
+	"forwarded commands, or as-written is not exactly them; 2 wrong "
+	"usage;\n"
+	"3 the host failed\n";
 
 void complain(const char *format, ...)
 {
@@ -148,7 +147,6 @@ enum option_code {
 	OPT_GRANULE,
 	OPT_PLAN,
 	OPT_ATS,
-	OPT_STRICT,
 	OPT_STREAMS,
 	OPT_LOG2SIZE,
 	OPT_DOORBELL,
@@ -166,7 +164,6 @@ static const struct option long_options[] = {
 	{ "granule", required_argument, NULL, OPT_GRANULE },
 	{ "plan", required_argument, NULL, OPT_PLAN },
 	{ "ats", no_argument, NULL, OPT_ATS },
-	{ "strict", no_argument, NULL, OPT_STRICT },
 	{ "streams", required_argument, NULL, OPT_STREAMS },
 	{ "log2size", required_argument, NULL, OPT_LOG2SIZE },
 	{ "doorbell", required_argument, NULL, OPT_DOORBELL },
@@ -198,9 +195,6 @@ static bool set_option(struct options *o, int code, const char *value)
 		return parse_plan(value, &o->as_written);
 	case OPT_ATS:
 		o->ats = true;
-		return true;
-	case OPT_STRICT:
-		o->strict = true;
 		return true;
 	case OPT_STREAMS:
 		o->streams = value;

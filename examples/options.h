@@ -26,7 +26,6 @@ struct options {
 	uint32_t granule; /* the only one that the guest is shown, or 0 */
 	bool as_written;
 	bool ats;
-	bool strict;
 	bool json;
 	bool list;
 	uint32_t log2size;

@@ -4,6 +4,7 @@
  * smmuinv_queue_consume(). It writes the commands into a ring as the guest did,
  * rings the doorbell, handles queue errors as Linux does, and counts.
  */
+#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +17,6 @@
 #include "host.h"
 #include "options.h"
 #include "tally.h"
-#include "plug.h"
 
 /* One run. The callbacks get it as their opaque pointer. */
 struct replay {
@@ -42,13 +42,11 @@ struct replay {
 	uint64_t errors;
 	struct smmuinv_command *asked; /* what the host should do */
 	size_t asked_count;
-	size_t asked_room;
+	size_t asked_capacity;
 	bool no_memory;
 	uint64_t cd_alls; /* of these, not written by the guest: 4.3.1 */
-	/* Of the mock's record and of those, so many have been compared. */
-	size_t executed_judged;
-	size_t asked_judged;
-	bool different; /* they were not the same */
+	size_t streams;
+	bool different; /* the mock's record was not the same */
 	bool lost;      /* nor had the same effect */
 	uint64_t tlbis; /* in the record */
 };
@@ -102,25 +100,26 @@ static bool load(struct replay *r)
 /* Keep what the host should do, to compare it with what it did. */
 static void ask(struct replay *r, const struct smmuinv_command *command)
 {
-	if (r->asked_count == r->asked_room) {
-		size_t room = r->asked_room ? 2 * r->asked_room : 4096;
+	if (r->asked_count == r->asked_capacity) {
+		size_t capacity =
+			r->asked_capacity ? 2 * r->asked_capacity : 4096;
 		struct smmuinv_command *more =
-			realloc(r->asked, room * sizeof(*more));
+			realloc(r->asked, capacity * sizeof(*more));
 
 		if (!more) {
 			r->no_memory = true;
 			return;
 		}
 		r->asked = more;
-		r->asked_room = room;
+		r->asked_capacity = capacity;
 	}
 	r->asked[r->asked_count++] = *command;
 }
 
 /*
- * The VMM's part of a guest's commands: here, nothing but to agree. The STEs
- * are not in the file. They stay as they are, so all streams translate, and the
- * library has the host forget the CDs of each that is named (4.3.1).
+ * The VMM's part of a guest's commands: here, to agree. The STEs are not in the
+ * file. They stay as they are. So the library invalidates the CDs of each
+ * stream that is named (4.3.1).
  */
 static int do_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
 {
@@ -155,14 +154,12 @@ static void remember(struct replay *r, const struct smmuinv_command *command)
 	struct smmuinv_features host = r->host.features;
 
 	host.idr[3] |= r->options->guest.idr[3] & IDR3_RIL;
-	(void)smmuinv_check(command, &r->options->guest, &host,
-			    r->options->strict ? SMMUINV_CHECK_STRICT : 0,
-			    &finding);
+	(void)smmuinv_check(command, &r->options->guest, &host, &finding);
 	ask(r, &finding.command);
 }
 
 static void list(const struct replay *r, const struct smmuinv_command *command,
-		 enum smmuinv_fate fate, enum smmuinv_rule rule)
+		 uint32_t fate, uint32_t rule)
 {
 	static const char *const names[] = { "forwarded", "vmm", "dropped",
 					     "illegal", "unreadable" };
@@ -175,9 +172,9 @@ static void list(const struct replay *r, const struct smmuinv_command *command,
 	printf("\n");
 }
 
-static void seen(void *opaque, uint32_t index,
-		 const struct smmuinv_command *command, enum smmuinv_fate fate,
-		 enum smmuinv_rule rule)
+static void settled(void *opaque, uint32_t index,
+		    const struct smmuinv_command *command, uint32_t fate,
+		    uint32_t rule)
 {
 	struct replay *r = opaque;
 	bool consumed = fate != SMMUINV_FATE_ILLEGAL;
@@ -209,16 +206,24 @@ static bool names_stream(const struct smmuinv_command *command)
 /* 0 too when there is no device left for it, or it fits no stream table. */
 static int add_stream(struct replay *r, uint32_t vsid)
 {
-	struct smmuinv_streams *streams = smmuinv_vsmmu_streams(r->vsmmu);
-	uint32_t device;
+	struct smmuinv_stream_params params = {
+		.size = sizeof(params),
+		.vsid = vsid,
+	};
 	int rc;
 
-	if (!smmuinv_streams_find(streams, vsid, NULL))
+	if (!smmuinv_vsmmu_find_stream(r->vsmmu, vsid, NULL))
 		return 0;
-	rc = r->host.next_device(&r->host, &device);
+	rc = r->host.next_device(&r->host, &params.dev_id);
 	if (!rc)
-		rc = plug_in(r->vsmmu, device, vsid);
-	return rc == -ENODEV || rc == -ERANGE ? 0 : rc;
+		rc = smmuinv_vsmmu_add_stream(r->vsmmu, &params);
+	if (rc == -ENODEV || rc == -ERANGE)
+		return 0;
+	if (rc)
+		return rc;
+	r->streams++;
+	/* A VMM would do so when the guest's STE has EATS. */
+	return smmuinv_vsmmu_set_ats(r->vsmmu, vsid, true);
 }
 
 static int add_named_streams(struct replay *r)
@@ -272,18 +277,14 @@ static bool make_vsmmu(struct replay *r)
 		.size = sizeof(params),
 		.backend = r->host.backend,
 		.viommu_id = r->host.viommu,
-		.check_flags = r->options->strict ? SMMUINV_CHECK_STRICT : 0,
 		.guest = r->options->guest,
 		.host = r->host.features,
 		.plan = r->options->as_written ? SMMUINV_PLAN_AS_WRITTEN :
-						 SMMUINV_PLAN_FEWEST,
+						 SMMUINV_PLAN_MERGED,
 	};
-	enum smmuinv_feature lacking = SMMUINV_FEATURE_COUNT;
-	int rc;
+	uint32_t lacking;
+	int rc = smmuinv_vsmmu_new(&params, &r->vsmmu, &lacking);
 
-	(void)smmuinv_features_compatible(&params.guest, &params.host,
-					  &lacking);
-	rc = smmuinv_vsmmu_new(&params, &r->vsmmu);
 	if (rc == -EOPNOTSUPP)
 		complain("the host cannot carry this guest: %s",
 			 smmuinv_feature_name(lacking));
@@ -299,7 +300,7 @@ static bool make_queue(struct replay *r)
 		.cfgi_ste = do_cfgi_ste,
 		.sync = do_sync,
 		.command = do_command,
-		.seen = seen,
+		.settled = settled,
 	};
 	struct smmuinv_queue_params params = {
 		.size = sizeof(params),
@@ -329,12 +330,12 @@ static void produce(struct replay *r)
 {
 	uint32_t size = 1u << r->options->log2size;
 	uint32_t wrap_mask = 2 * size - 1;
-	uint32_t room = size - ((r->prod - r->cons) & wrap_mask);
+	uint32_t space = size - ((r->prod - r->cons) & wrap_mask);
 
-	if (r->options->doorbell && r->options->doorbell < room)
-		room = r->options->doorbell;
+	if (r->options->doorbell && r->options->doorbell < space)
+		space = r->options->doorbell;
 	r->doorbells++;
-	while (room-- && r->written < r->file_count) {
+	while (space-- && r->written < r->file_count) {
 		const struct smmuinv_command *command = &r->file[r->written++];
 
 		r->ring[r->prod & (size - 1)] = *command;
@@ -358,13 +359,13 @@ static void report_error(struct replay *r,
 		       "\"reason\": \"%s\"}",
 		       r->errors ? "," : "", r->position,
 		       smmuinv_cerror_name(progress->cerror), text,
-		       smmuinv_field_name(progress->field),
-		       smmuinv_rule_text(progress->rule));
+		       smmuinv_field_name(progress->fault.field),
+		       smmuinv_rule_text(progress->fault.rule));
 	else
 		printf("queue error at %zu: %s: %s: %s: %s\n", r->position,
 		       smmuinv_cerror_name(progress->cerror), text,
-		       smmuinv_field_name(progress->field),
-		       smmuinv_rule_text(progress->rule));
+		       smmuinv_field_name(progress->fault.field),
+		       smmuinv_rule_text(progress->fault.rule));
 	r->errors++;
 }
 
@@ -372,30 +373,30 @@ static void report_error(struct replay *r,
 static void skip_error(struct replay *r)
 {
 	uint32_t index = r->cons & ((1u << r->options->log2size) - 1);
-	const unsigned char sync[sizeof(struct smmuinv_command)] = {
-		SMMUINV_CMD_SYNC
-	};
+	const struct smmuinv_command sync = { { htole64(SMMUINV_CMD_SYNC) } };
 
-	r->ring[index] = smmuinv_command_from_bytes(sync);
+	r->ring[index] = sync;
 	r->replaced[index] = true;
 }
 
 static int consume(struct replay *r)
 {
-	struct smmuinv_progress progress = { .size = sizeof(progress),
-					     .cons = r->cons };
+	struct smmuinv_progress progress = { .size = sizeof(progress) };
 	struct smmuinv_ring ring = {
 		.size = sizeof(ring),
 		.base = r->ring,
 		.log2size = r->options->log2size,
 		.prod = r->prod,
-		.cons = r->cons,
 	};
-	int rc = smmuinv_queue_consume(r->queue, &ring, &progress);
+	int rc;
 
-	r->cons = progress.cons;
-	r->host_commands += progress.host_commands;
-	r->ioctls += progress.ioctls;
+	do {
+		ring.cons = progress.cons = r->cons;
+		rc = smmuinv_queue_consume(r->queue, &ring, &progress);
+		r->cons = progress.cons;
+		r->host_commands += progress.host_commands;
+		r->ioctls += progress.ioctls;
+	} while (rc >= 0 && progress.more);
 	if (rc < 0) {
 		complain("command %zu: the host failed: %s", r->position,
 			 strerror(-rc));
@@ -416,65 +417,49 @@ static bool is_tlbi(const struct smmuinv_command *command)
 	       opcode <= SMMUINV_CMD_TLBI_NSNH_ALL;
 }
 
-/* A part of the record, and of what should have been done. */
-struct stretch {
-	const struct smmuinv_command *asked;
-	size_t asked_count;
-	const struct smmuinv_command *executed;
-	size_t executed_count;
-};
-
-/* What there is since the last time. */
-static struct stretch take_stretch(struct replay *r)
+static bool is_same(const struct replay *r,
+		    const struct smmuinv_command *executed, size_t count)
 {
-	struct stretch s = {
-		.asked_count = r->asked_count - r->asked_judged,
-	};
-	size_t count = r->host.executed(&r->host, &s.executed);
-
-	if (r->asked_count)
-		s.asked = r->asked + r->asked_judged;
-	s.executed_count = count - r->executed_judged;
-	if (count)
-		s.executed += r->executed_judged;
-	r->asked_judged = r->asked_count;
-	r->executed_judged = count;
-	return s;
-}
-
-static bool is_same(const struct stretch *s)
-{
-	if (s->executed_count != s->asked_count)
+	if (count != r->asked_count)
 		return false;
-	return !s->asked_count ||
-	       memcmp(s->executed, s->asked,
-		      s->asked_count * sizeof(*s->asked)) == 0;
+	return !count ||
+	       memcmp(executed, r->asked, count * sizeof(*executed)) == 0;
 }
 
-/* Command for command, or else by the effect. */
-static int judge(struct replay *r)
+/* By the effect, because the commands differ. */
+static int judge_effect(struct replay *r,
+			const struct smmuinv_command *executed, size_t count)
 {
-	struct stretch s = take_stretch(r);
-	struct smmuinv_command lost;
 	char text[SMMUINV_COMMAND_TEXT_MAX];
-	size_t i;
-	int rc;
+	struct smmuinv_command lost;
+	int rc = effect_compare(&r->options->guest, r->asked, r->asked_count,
+				executed, count, &lost);
 
-	for (i = 0; i < s.executed_count; i++)
-		r->tlbis += is_tlbi(&s.executed[i]);
-	if (r->no_memory)
-		return -ENOMEM;
-	if (is_same(&s))
-		return 0;
 	r->different = true;
-	rc = effect_compare(&r->options->guest, s.asked, s.asked_count,
-			    s.executed, s.executed_count, &lost);
 	if (rc <= 0)
 		return rc;
 	r->lost = true;
 	smmuinv_command_print(&lost, text, sizeof(text));
 	complain("before command %zu: not done: %s", r->position, text);
 	return 0;
+}
+
+/* What was executed since the last time, and what should have been. */
+static int judge(struct replay *r)
+{
+	struct smmuinv_command *executed;
+	size_t count, i;
+	int rc = r->host.take_executed(&r->host, &executed, &count);
+
+	if (!rc && r->no_memory)
+		rc = -ENOMEM;
+	for (i = 0; i < count && !rc; i++)
+		r->tlbis += is_tlbi(&executed[i]);
+	if (!rc && !is_same(r, executed, count))
+		rc = judge_effect(r, executed, count);
+	r->asked_count = 0;
+	free(executed);
+	return rc;
 }
 
 static int run(struct replay *r)
@@ -484,7 +469,7 @@ static int run(struct replay *r)
 	while (!rc && (r->written < r->file_count || r->cons != r->prod)) {
 		produce(r);
 		rc = consume(r);
-		if (!rc && r->host.executed)
+		if (!rc && r->host.take_executed)
 			rc = judge(r);
 	}
 	return rc;
@@ -505,7 +490,7 @@ static void print_json_features(const char *name,
 /* Is the record, command for command, what was asked for? */
 static const char *record_of(const struct replay *r)
 {
-	if (!r->host.executed)
+	if (!r->host.take_executed)
 		return "unknown";
 	return r->different ? "different" : "equal";
 }
@@ -513,7 +498,7 @@ static const char *record_of(const struct replay *r)
 /* Is nothing left that what was asked for would have removed? */
 static const char *effect_of(const struct replay *r)
 {
-	if (!r->host.executed)
+	if (!r->host.take_executed)
 		return "unknown";
 	return r->lost ? "lost" : "kept";
 }
@@ -527,8 +512,7 @@ static void print_json(const struct replay *r)
 	print_json_features("host_idr", &r->host.features);
 	printf(" ");
 	tally_print_json(&r->tally, stdout);
-	printf(",\n \"streams\": %zu,\n",
-	       smmuinv_streams_count(smmuinv_vsmmu_streams(r->vsmmu)));
+	printf(",\n \"streams\": %zu,\n", r->streams);
 	printf(" \"plan\": \"%s\",\n",
 	       r->options->as_written ? "as-written" : "fewest");
 	printf(" \"doorbells\": %" PRIu64 ",\n", r->doorbells);
@@ -545,9 +529,8 @@ static void print_text(const struct replay *r)
 	tally_print(&r->tally, stdout);
 	printf("%" PRIu64 " host commands in %" PRIu64 " ioctls; %zu streams; "
 	       "executed and forwarded commands: %s; effect: %s\n",
-	       r->host_commands, r->ioctls,
-	       smmuinv_streams_count(smmuinv_vsmmu_streams(r->vsmmu)),
-	       record_of(r), effect_of(r));
+	       r->host_commands, r->ioctls, r->streams, record_of(r),
+	       effect_of(r));
 }
 
 /* As pages, ranges are other commands. */

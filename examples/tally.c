@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-static void count(struct tally_counts *counts, enum smmuinv_fate fate)
+static void count(struct tally_counts *counts, uint32_t fate)
 {
 	counts->read++;
 	switch (fate) {
@@ -23,8 +23,8 @@ static void count(struct tally_counts *counts, enum smmuinv_fate fate)
 	}
 }
 
-void tally_add(struct tally *tally, uint8_t opcode, enum smmuinv_fate fate,
-	       enum smmuinv_rule rule)
+void tally_add(struct tally *tally, uint8_t opcode, uint32_t fate,
+	       uint32_t rule)
 {
 	count(&tally->by_opcode[opcode], fate);
 	count(&tally->total, fate);

@@ -26,8 +26,8 @@ struct tally {
 	uint64_t illegal_by_rule[SMMUINV_RULE_COUNT];
 };
 
-void tally_add(struct tally *tally, uint8_t opcode, enum smmuinv_fate fate,
-	       enum smmuinv_rule rule);
+void tally_add(struct tally *tally, uint8_t opcode, uint32_t fate,
+	       uint32_t rule);
 
 /* A row for each opcode that occurs, and the reasons below. */
 void tally_print(const struct tally *tally, FILE *file);

@@ -2,6 +2,7 @@
 #include "backend.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "params.h"
@@ -17,9 +18,8 @@ int smmuinv_backend_new(const struct smmuinv_backend_ops *ops, void *context,
 	struct smmuinv_backend_ops o;
 	struct smmuinv_backend *b;
 
-	if (!backend || !PARAMS_COPY(&o, ops))
-		return -EINVAL;
-	if (!o.device_info || !o.vdevice_alloc || !o.destroy || !o.invalidate)
+	if (!backend || !PARAMS_COPY(&o, ops) || !o.invalidate ||
+	    !o.vdevice_alloc != !o.destroy)
 		return -EINVAL;
 	b = malloc(sizeof(*b));
 	if (!b)
@@ -31,6 +31,10 @@ int smmuinv_backend_new(const struct smmuinv_backend_ops *ops, void *context,
 
 void smmuinv_backend_free(struct smmuinv_backend *backend)
 {
+	if (!backend)
+		return;
+	if (backend->ops.release)
+		backend->ops.release(backend->context);
 	free(backend);
 }
 
@@ -38,13 +42,13 @@ void smmuinv_backend_free(struct smmuinv_backend *backend)
 #define TRIES_MAX 1000
 
 /* As for any ioctl: an interrupted call has done nothing that counts. */
-static bool worth_repeating(int rc)
+static bool call_again(int rc, int *tries)
 {
-	return rc == -EINTR || rc == -EAGAIN;
+	return (rc == -EINTR || rc == -EAGAIN) && ++*tries < TRIES_MAX;
 }
 
 /* An answer that is neither success nor an errno is not to be believed. */
-static int answer(int rc)
+static int sane(int rc)
 {
 	return rc > 0 ? -EPROTO : rc;
 }
@@ -53,16 +57,20 @@ int smmuinv_backend_device_info(const struct smmuinv_backend *backend,
 				uint32_t dev_id,
 				struct smmuinv_device_info *info)
 {
-	struct smmuinv_device_info i = { .size = sizeof(i) };
-	int rc = -EINTR;
-	int tries;
+	struct smmuinv_device_info i;
+	int tries = 0;
+	int rc;
 
 	if (!backend || !info || !PARAMS_WRITABLE(info))
 		return -EINVAL;
-	for (tries = 0; tries < TRIES_MAX && worth_repeating(rc); tries++)
+	if (!backend->ops.device_info)
+		return -ENOSYS;
+	do {
+		i = (struct smmuinv_device_info){ .size = sizeof(i) };
 		rc = backend->ops.device_info(backend->context, dev_id, &i);
+	} while (call_again(rc, &tries));
 	if (rc)
-		return answer(rc);
+		return sane(rc);
 	if (!PARAMS_RESERVED_IS_ZERO(&i))
 		return -EPROTO;
 	PARAMS_STORE(info, &i);
@@ -73,23 +81,27 @@ int smmuinv__backend_vdevice_alloc(const struct smmuinv_backend *backend,
 				   uint32_t viommu_id, uint32_t dev_id,
 				   uint32_t vsid, uint32_t *vdevice_id)
 {
-	int rc = -EINTR;
-	int tries;
+	int tries = 0;
+	int rc;
 
-	for (tries = 0; tries < TRIES_MAX && worth_repeating(rc); tries++)
+	if (!backend->ops.vdevice_alloc)
+		return -ENOSYS;
+	do
 		rc = backend->ops.vdevice_alloc(backend->context, viommu_id,
 						dev_id, vsid, vdevice_id);
-	return answer(rc);
+	while (call_again(rc, &tries));
+	return sane(rc);
 }
 
 int smmuinv__backend_destroy(const struct smmuinv_backend *backend, uint32_t id)
 {
-	int rc = -EINTR;
-	int tries;
+	int tries = 0;
+	int rc;
 
-	for (tries = 0; tries < TRIES_MAX && worth_repeating(rc); tries++)
+	do
 		rc = backend->ops.destroy(backend->context, id);
-	return answer(rc);
+	while (call_again(rc, &tries));
+	return sane(rc);
 }
 
 int smmuinv__backend_invalidate(const struct smmuinv_backend *backend,
@@ -98,14 +110,13 @@ int smmuinv__backend_invalidate(const struct smmuinv_backend *backend,
 				uint32_t *count)
 {
 	uint32_t asked = *count;
-	int rc = -EINTR;
-	int tries;
+	int tries = 0;
+	int rc;
 
-	/* The count is written by every try, so every try starts anew. */
-	for (tries = 0; tries < TRIES_MAX && worth_repeating(rc); tries++) {
+	do {
 		*count = asked;
 		rc = backend->ops.invalidate(backend->context, viommu_id,
 					     commands, count);
-	}
-	return answer(rc);
+	} while ((rc == -EINTR || rc == -EAGAIN) && ++tries < TRIES_MAX);
+	return rc > 0 || (!rc && *count != asked) ? -EPROTO : rc;
 }

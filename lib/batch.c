@@ -5,75 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend.h"
-#include "command.h"
+#include "check.h"
 #include "params.h"
-#include "stream.h"
-#include "vsmmu.h"
-
-/* A command that some vIOMMUs have executed. */
-struct again {
-	struct smmuinv_command command;
-	uint64_t done;
-};
-
-struct smmuinv_batch {
-	struct smmuinv_vsmmu *vsmmu;
-	uint32_t capacity;
-	/* What the guest asked for, in canonical form. */
-	uint32_t count;
-	struct smmuinv_command *commands;
-	uint8_t *rules; /* for each, enum smmuinv_rule: why nothing is sent */
-	/* From @rules_first to before @rules_end; the others have none. */
-	uint32_t rules_first;
-	uint32_t rules_end;
-	uint32_t kinds;       /* RANK_BIT() of all of them */
-	uint32_t kinds_since; /* of those since the last CMD_SYNC */
-	uint8_t *slots; /* for each that names a stream, whose vIOMMU has it */
-	uint8_t *skip;  /* for each: the present vIOMMU has not to do it */
-	/* For each before @done_end: which vIOMMUs have executed it already. */
-	uint64_t *done;
-	uint32_t done_end;
-	uint64_t done_changes;
-	/* The same of commands that were forgotten: see recognise(). */
-	struct again *again;
-	uint32_t again_base;
-	uint32_t again_count;
-	struct tally tally;
-	/* Not in it yet: commands that were read, by forwarded opcode. */
-	uint32_t read[COMMAND_FORWARDED];
-	/* CMD_SYNCs between them. */
-	uint32_t sync_count;
-	struct window_sync *syncs;
-	/* What the host is asked for. */
-	struct plan plan;
-};
-
-static int batch_init(struct smmuinv_batch *b, struct smmuinv_vsmmu *vsmmu,
-		      uint32_t capacity)
-{
-	b->vsmmu = vsmmu;
-	b->capacity = capacity;
-	b->rules_first = UINT32_MAX;
-	b->commands = calloc(capacity, sizeof(*b->commands));
-	b->rules = calloc(capacity, sizeof(*b->rules));
-	b->slots = calloc(capacity, sizeof(*b->slots));
-	b->skip = calloc(capacity, sizeof(*b->skip));
-	b->done = calloc(capacity, sizeof(*b->done));
-	b->again = calloc(capacity, sizeof(*b->again));
-	b->syncs = calloc(capacity, sizeof(*b->syncs));
-	if (!b->commands || !b->rules || !b->slots || !b->skip || !b->done ||
-	    !b->again || !b->syncs)
-		return -ENOMEM;
-	return smmuinv__plan_init(&b->plan, capacity, &vsmmu->guest,
-				  vsmmu->pages_max);
-}
 
 int smmuinv_batch_new(struct smmuinv_vsmmu *vsmmu, uint32_t capacity,
 		      struct smmuinv_batch **batch)
 {
 	struct smmuinv_batch *b;
-	int rc;
 
 	if (!vsmmu || !batch || !capacity ||
 	    capacity > SMMUINV_BATCH_CAPACITY_MAX)
@@ -81,12 +19,18 @@ int smmuinv_batch_new(struct smmuinv_vsmmu *vsmmu, uint32_t capacity,
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return -ENOMEM;
-	smmuinv__counters_join(&vsmmu->counters, &b->tally);
-	rc = batch_init(b, vsmmu, capacity);
-	if (rc) {
+	b->vsmmu = vsmmu;
+	smmuinv__tally_join(vsmmu, &b->tally);
+	b->capacity = capacity;
+	b->commands = calloc(capacity, sizeof(*b->commands));
+	b->marks = calloc(capacity, sizeof(*b->marks));
+	if (!b->commands || !b->marks ||
+	    smmuinv__plan_init(&b->plan, capacity, &vsmmu->guest,
+			       vsmmu->pages_max)) {
 		smmuinv_batch_free(b);
-		return rc;
+		return -ENOMEM;
 	}
+	smmuinv_batch_clear(b);
 	*batch = b;
 	return 0;
 }
@@ -95,179 +39,82 @@ void smmuinv_batch_free(struct smmuinv_batch *batch)
 {
 	if (!batch)
 		return;
-	smmuinv__counters_leave(&batch->vsmmu->counters, &batch->tally);
+	smmuinv__tally_leave(batch->vsmmu, &batch->tally);
 	smmuinv__plan_free(&batch->plan);
-	free(batch->syncs);
-	free(batch->again);
-	free(batch->done);
-	free(batch->skip);
-	free(batch->slots);
-	free(batch->rules);
+	free(batch->marks);
 	free(batch->commands);
 	free(batch);
 }
 
-uint32_t smmuinv_batch_count(const struct smmuinv_batch *batch)
+/* Only CMD_SYNCs have marks. */
+static bool is_plain(const struct smmuinv_batch *batch)
 {
-	return batch->count;
-}
-
-static bool has_rules(const struct smmuinv_batch *batch)
-{
-	return batch->rules_first < batch->rules_end;
-}
-
-static void set_rule(struct smmuinv_batch *batch, uint32_t index,
-		     enum smmuinv_rule rule)
-{
-	batch->rules[index] = (uint8_t)rule;
-	if (rule == SMMUINV_RULE_NONE)
-		return;
-	if (index < batch->rules_first)
-		batch->rules_first = index;
-	if (index >= batch->rules_end)
-		batch->rules_end = index + 1;
-}
-
-/* Places from @n on are free, and have no rule. */
-static void free_places(struct smmuinv_batch *batch, uint32_t n)
-{
-	batch->count = n;
-	if (batch->rules_end <= n)
-		return;
-	memset(batch->rules + n, SMMUINV_RULE_NONE, batch->rules_end - n);
-	batch->rules_end = n;
-}
-
-/* What an empty batch knows of its commands. */
-static void forget(struct smmuinv_batch *batch)
-{
-	batch->rules_first = UINT32_MAX;
-	batch->done_end = 0;
-	batch->kinds = 0;
-	batch->kinds_since = 0;
-	batch->sync_count = 0;
+	return !batch->rules && !(batch->kinds & ~RANKS_TLBI);
 }
 
 void smmuinv_batch_clear(struct smmuinv_batch *batch)
 {
-	free_places(batch, 0);
-	forget(batch);
-	batch->again_count = 0;
-}
+	uint32_t sync = batch->first_sync;
 
-void smmuinv__batch_forget_again(struct smmuinv_batch *batch)
-{
-	batch->again_count = 0;
-}
+	if (!is_plain(batch))
+		memset(batch->marks, 0, batch->count * sizeof(*batch->marks));
+	while (is_plain(batch) && sync < batch->count) {
+		uint32_t next = batch->marks[sync].rule;
 
-void smmuinv__batch_forget_done(struct smmuinv_batch *batch)
-{
-	batch->again_count = 0;
-	batch->done_end = 0;
-}
-
-bool smmuinv__batch_is_full(const struct smmuinv_batch *batch)
-{
-	return batch->count == batch->capacity ||
-	       batch->sync_count == batch->capacity;
-}
-
-struct tally *smmuinv__batch_tally(struct smmuinv_batch *batch)
-{
-	return &batch->tally;
+		batch->marks[sync] = (struct mark){ 0 };
+		sync = next;
+	}
+	batch->count = 0;
+	batch->first_sync = ENTRY_NONE;
+	batch->last_sync = ENTRY_NONE;
+	batch->kinds = 0;
+	batch->rules = false;
 }
 
 void smmuinv__batch_push(struct smmuinv_batch *batch,
-			 const struct smmuinv_command *canonical,
-			 enum smmuinv_rule rule)
+			 const struct smmuinv_command *canonical, uint32_t rule)
 {
-	smmuinv__tally_read(&batch->tally, smmuinv_command_opcode(canonical),
-			    1);
-	smmuinv__batch_push_own(batch, canonical, rule);
-}
-
-void smmuinv__batch_push_own(struct smmuinv_batch *batch,
-			     const struct smmuinv_command *canonical,
-			     enum smmuinv_rule rule)
-{
-	if (rule == SMMUINV_RULE_NONE)
-		batch->kinds_since |= RANK_BIT(command_rank(canonical));
-	batch->kinds |= batch->kinds_since;
-	set_rule(batch, batch->count, rule);
+	batch->kinds |= RANK_BIT(command_rank(canonical));
+	batch->rules |= rule != SMMUINV_RULE_NONE;
+	batch->marks[batch->count] = (struct mark){ .rule = rule };
 	batch->commands[batch->count++] = *canonical;
 }
 
-/*
- * Those of @n, from the first on, that are forwarded without a closer look;
- * their ranks are added to @kinds.
- */
-static uint32_t push_forwarded(struct smmuinv_batch *batch,
-			       const struct smmuinv_command *commands,
-			       uint32_t n, uint32_t *kinds)
+void smmuinv__batch_push_sync(struct smmuinv_batch *batch,
+			      const struct smmuinv_command *raw)
 {
-	uint32_t these = 0;
-	uint32_t pushed = smmuinv__check_forward(
-		&batch->vsmmu->check, commands, n,
-		batch->commands + batch->count, &these, batch->read);
-
-	batch->count += pushed;
-	batch->kinds_since |= these;
-	batch->kinds |= these;
-	*kinds |= these;
-	return pushed;
+	if (batch->last_sync == ENTRY_NONE)
+		batch->first_sync = batch->count;
+	else
+		batch->marks[batch->last_sync].rule = batch->count;
+	batch->last_sync = batch->count;
+	batch->marks[batch->count] =
+		(struct mark){ .rule = ENTRY_NONE, .slot = ENTRY_SYNC };
+	batch->commands[batch->count++] = *raw;
 }
 
-struct batch_taken smmuinv__batch_take(struct smmuinv_batch *batch,
-				       const struct smmuinv_command *entries,
-				       uint32_t n)
+uint32_t smmuinv__batch_take(struct smmuinv_batch *batch,
+			     const struct smmuinv_command *from, uint32_t n)
 {
-	struct batch_taken taken = { 0 };
-	uint32_t read = 0;
+	uint32_t taken = 0;
 
-	while (read < n && !smmuinv__batch_is_full(batch)) {
-		const struct smmuinv_command *next;
-		uint32_t room = batch->capacity - batch->count;
-		uint32_t most = n - read < room ? n - read : room;
-		uint32_t pushed = push_forwarded(batch, entries + read, most,
-						 &taken.kinds);
+	if (n > batch->capacity - batch->count)
+		n = batch->capacity - batch->count;
+	while (taken < n) {
+		struct smmuinv_command *next = &batch->commands[batch->count];
+		uint32_t pushed = smmuinv__check_forward(
+			&batch->vsmmu->check, from + taken, n - taken, next,
+			&batch->kinds);
 
-		read += pushed;
-		taken.commands += pushed;
-		if (pushed == most)
-			continue;
-		next = smmuinv__batch_rejected(batch);
-		if (!smmuinv__check_is_sync(&batch->vsmmu->check, next))
+		batch->count += pushed;
+		taken += pushed;
+		next += pushed;
+		if (taken == n || !smmuinv__check_is_sync(next))
 			break;
 		smmuinv__batch_push_sync(batch, next);
-		read++;
-		taken.syncs++;
+		taken++;
 	}
 	return taken;
-}
-
-const struct smmuinv_command *
-smmuinv__batch_rejected(const struct smmuinv_batch *batch)
-{
-	return &batch->commands[batch->count];
-}
-
-void smmuinv__batch_push_sync(struct smmuinv_batch *batch,
-			      const struct smmuinv_command *command)
-{
-	batch->syncs[batch->sync_count++] = (struct window_sync){
-		.at = batch->count,
-		.kinds = batch->kinds_since,
-		.command = *command,
-	};
-	batch->kinds_since = 0;
-}
-
-uint32_t smmuinv__batch_syncs(const struct smmuinv_batch *batch,
-			      const struct window_sync **syncs)
-{
-	*syncs = batch->syncs;
-	return batch->sync_count;
 }
 
 int smmuinv_batch_sync(struct smmuinv_batch *batch)
@@ -276,550 +123,384 @@ int smmuinv_batch_sync(struct smmuinv_batch *batch)
 
 	if (!batch)
 		return -EINVAL;
-	/* It orders nothing that the one before it does not. */
-	if (!batch->kinds_since)
-		return 0;
+	if (batch_is_full(batch))
+		return -ENOSPC;
 	smmuinv__batch_push_sync(batch, &none);
 	return 0;
-}
-
-enum smmuinv_rule smmuinv__batch_rule(const struct smmuinv_batch *batch,
-				      uint32_t index)
-{
-	return batch->rules[index];
-}
-
-const struct smmuinv_command *
-smmuinv__batch_command(const struct smmuinv_batch *batch, uint32_t index)
-{
-	return &batch->commands[index];
 }
 
 int smmuinv_batch_add(struct smmuinv_batch *batch,
 		      const struct smmuinv_command *command,
 		      struct smmuinv_finding *finding)
 {
-	struct smmuinv_command copy;
+	static const struct smmuinv_counters legal = { .read = 1 };
+	static const struct smmuinv_counters illegal = { .read = 1,
+							 .illegal = 1 };
 	struct check_found found;
 	int verdict;
 
 	if (!batch || !command || (finding && !PARAMS_WRITABLE(finding)))
 		return -EINVAL;
-	copy = command_read_once(command);
-	verdict = smmuinv__check_run(&batch->vsmmu->check, &copy, &found);
+	verdict = smmuinv__check_run(&batch->vsmmu->check, command, &found);
 	if (verdict == SMMUINV_FORWARD || verdict == SMMUINV_IGNORE) {
-		if (smmuinv__batch_is_full(batch))
+		if (batch_is_full(batch))
 			return -ENOSPC;
 		smmuinv__batch_push(batch, &found.command, found.rule);
-	} else {
-		smmuinv__tally_read(&batch->tally,
-				    smmuinv_command_opcode(&copy), 1);
-		if (verdict == SMMUINV_ILLEGAL)
-			smmuinv__tally_illegal(&batch->tally, found.rule);
 	}
+	smmuinv__counters_add(&batch->tally.counters,
+			      verdict == SMMUINV_ILLEGAL ? &illegal : &legal);
 	smmuinv__check_report(finding, &found);
 	return verdict;
 }
 
-/* Why nothing is sent for a command that names the stream. */
-static enum smmuinv_rule stream_rule(const struct stream *stream,
-				     const struct smmuinv_command *command)
+/* Rules that say of a command itself that nothing is to be done. */
+static bool is_settled(uint32_t rule)
 {
-	if (!stream)
-		return SMMUINV_RULE_STREAM_UNKNOWN;
-	if (smmuinv_command_opcode(command) == SMMUINV_CMD_ATC_INV)
-		return stream->ats ? SMMUINV_RULE_NONE : SMMUINV_RULE_ATS_OFF;
-	return stream->translates ? SMMUINV_RULE_NONE :
-				    SMMUINV_RULE_NOT_TRANSLATING;
+	return rule == SMMUINV_RULE_PREFETCH ||
+	       rule == SMMUINV_RULE_SSID_OUT_OF_RANGE;
 }
 
-static uint8_t slot_of(const struct smmuinv_vsmmu *vsmmu,
-		       const struct stream *stream)
+/* Where does a command that names the stream go, if anywhere? */
+static void resolve_entry(struct mark *e, const struct viommu *list,
+			  const struct stream *stream, bool atc)
 {
-	uint32_t slot = 0;
-
-	/* A stream is on one of them, or could not have been added. */
-	while (stream && vsmmu->viommus[slot].id != stream->viommu_id)
-		slot++;
-	return (uint8_t)slot;
-}
-
-static bool depends_on_stream(const struct smmuinv_batch *batch, uint32_t index)
-{
-	switch (batch->rules[index]) {
-	case SMMUINV_RULE_PREFETCH:
-	case SMMUINV_RULE_SSID_OUT_OF_RANGE:
-		return false;
-	default:
-		return command_names_stream(&batch->commands[index]);
-	}
-}
-
-/* The host is not there at all. */
-static void resolve_nowhere(struct smmuinv_batch *batch, uint32_t first)
-{
-	uint32_t i;
-
-	for (i = first; i < batch->count; i++) {
-		if (batch->rules[i] == SMMUINV_RULE_NONE)
-			set_rule(batch, i, SMMUINV_RULE_NO_VIOMMU);
+	e->slot = 0;
+	if (!stream) {
+		e->rule = SMMUINV_RULE_STREAM_UNKNOWN;
+	} else if (atc && !stream->ats) {
+		e->rule = SMMUINV_RULE_ATS_OFF;
+	} else {
+		e->rule = SMMUINV_RULE_NONE;
+		/* A stream is on one of them, or could not have been added. */
+		while (list[e->slot++].id != stream->viommu_id)
+			;
 	}
 }
 
 /*
- * Whose are the commands that name a stream, and in what state is it now?
- * Streams come and go between two tries. Commands of one stream often follow
- * each other, so the last answer is remembered.
+ * With the lock. Streams come and go between two tries, so each resolves anew.
+ * Commands of one stream often follow each other.
  */
-static void resolve(struct smmuinv_batch *batch, uint32_t first)
+static void resolve(struct smmuinv_batch *batch)
 {
+	const struct streams *s = &batch->vsmmu->streams;
 	const struct stream *stream = NULL;
 	uint64_t asked = UINT64_MAX;
-	uint8_t slot = 0;
 	uint32_t i;
 
-	if (!batch->vsmmu->viommu_count)
-		resolve_nowhere(batch, first);
-	if (!batch->vsmmu->viommu_count || !(batch->kinds & ~RANKS_TLBI))
-		return;
-	for (i = first; i < batch->count; i++) {
+	for (i = 0; i < batch->count; i++) {
 		const struct smmuinv_command *command = &batch->commands[i];
-		uint32_t sid = command_sid(command);
+		struct mark *e = &batch->marks[i];
 
-		if (!depends_on_stream(batch, i))
+		if (e->slot == ENTRY_SYNC || is_settled(e->rule))
 			continue;
-		if (sid != asked) {
-			stream = smmuinv__streams_get(batch->vsmmu->streams,
-						      sid);
-			slot = slot_of(batch->vsmmu, stream);
-			asked = sid;
+		if (!s->viommu_count) {
+			e->rule = SMMUINV_RULE_NO_VIOMMU;
+		} else if (!command_names_stream(command)) {
+			e->rule = SMMUINV_RULE_NONE;
+			continue;
+		} else {
+			if (command_sid(command) != asked)
+				stream = smmuinv__stream_find(
+					s, command_sid(command));
+			asked = command_sid(command);
+			resolve_entry(e, s->viommus, stream,
+				      smmuinv_command_opcode(command) ==
+					      SMMUINV_CMD_ATC_INV);
 		}
-		set_rule(batch, i, stream_rule(stream, command));
-		batch->slots[i] = slot;
+		batch->rules |= e->rule != SMMUINV_RULE_NONE;
 	}
 }
 
-/*
- * With several vIOMMUs, one may have executed what another has not. So that a
- * retry does not repeat it, it is remembered for each command, until the list
- * of vIOMMUs changes.
- */
-static bool has_done(const struct smmuinv_batch *batch)
+/* One TLBI, with a CMD_SYNC or without: nothing to plan where ranges are. */
+static bool is_single(const struct smmuinv_batch *batch)
 {
-	return batch->done_end &&
-	       batch->done_changes == batch->vsmmu->viommu_changes;
+	return is_plain(batch) && batch->first_sync &&
+	       (batch->count == 1 ||
+		(batch->count == 2 && batch->first_sync == 1));
 }
 
-static bool is_done(const struct smmuinv_batch *batch, uint32_t index,
-		    uint32_t slot)
+/* Returns which changes of streams it knew of. */
+static uint64_t execute_window(struct smmuinv_batch *batch, struct account *a)
 {
-	return has_done(batch) && index < batch->done_end &&
-	       batch->done[index] >> slot & 1;
-}
-
-/* What a vIOMMU has nothing to do with; NULL if that is nothing. */
-static const uint8_t *skip_of(struct smmuinv_batch *batch, uint32_t first,
-			      uint32_t slot)
-{
-	uint32_t i;
-
-	if (batch->vsmmu->viommu_count == 1)
-		return has_rules(batch) ? batch->rules : NULL;
-	for (i = first; i < batch->count; i++)
-		batch->skip[i] = batch->rules[i] != SMMUINV_RULE_NONE ||
-				 (command_names_stream(&batch->commands[i]) &&
-				  batch->slots[i] != slot) ||
-				 is_done(batch, i, slot);
-	return batch->skip;
-}
-
-/* The first @n commands from @first on are done where they concern @slot. */
-static void remember_done(struct smmuinv_batch *batch, uint32_t first,
-			  uint32_t n, uint32_t slot)
-{
-	const uint8_t *skip = skip_of(batch, first, slot);
-	uint32_t i;
-
-	for (i = first; i < first + n; i++) {
-		if (!skip[i])
-			batch->done[i] |= UINT64_C(1) << slot;
-	}
-}
-
-/* A window that one vIOMMU has failed at. */
-static void remember(struct smmuinv_batch *batch, uint32_t first,
-		     const uint32_t *completed)
-{
-	uint32_t slot;
-	uint32_t i;
-
-	if (!has_done(batch))
-		batch->done_end = 0;
-	for (i = batch->done_end; i < batch->count; i++)
-		batch->done[i] = 0;
-	for (slot = 0; slot < batch->vsmmu->viommu_count; slot++)
-		remember_done(batch, first, completed[slot], slot);
-	batch->done_end = batch->count;
-	batch->done_changes = batch->vsmmu->viommu_changes;
-}
-
-/* Commands that were forgotten, and come again as they were. */
-static void recognise(struct smmuinv_batch *batch)
-{
-	uint32_t base = batch->again_base;
-	uint32_t i;
-
-	if (!batch->again_count)
-		return;
-	for (i = 0; i < batch->again_count && base + i < batch->count; i++) {
-		if (memcmp(&batch->commands[base + i], &batch->again[i].command,
-			   sizeof(batch->again[i].command)))
-			break;
-		batch->done[base + i] = batch->again[i].done;
-	}
-	batch->done_end = base + i;
-	batch->again_count = 0;
-}
-
-/*
- * Of two failures, that at the earlier command. But a time-out of ATC_INVs, which
- * the guest sees, hides none that only the VMM can mend.
- */
-static bool is_worse(const struct outcome *a, const struct outcome *b)
-{
-	if (!a->error || !b->error)
-		return a->error;
-	if (a->cerror != b->cerror)
-		return a->cerror == SMMUINV_CERROR_NONE;
-	return a->completed < b->completed;
-}
-
-static void calls_add(struct calls *sum, const struct calls *more)
-{
-	sum->ioctls += more->ioctls;
-	sum->commands += more->commands;
-	sum->failed += more->failed;
-	sum->retries += more->retries;
-	sum->repeats += more->repeats;
-}
-
-static void join(struct outcome *sum, const struct outcome *one)
-{
-	struct outcome before = *sum;
-
-	if (is_worse(one, sum))
-		*sum = *one;
-	if (before.completed < one->completed)
-		sum->completed = before.completed;
-	else
-		sum->completed = one->completed;
-	sum->host_error = one->host_error ? one->host_error : before.host_error;
-	sum->host_count = one->host_error ? one->host_count : before.host_count;
-	sum->calls = before.calls;
-	calls_add(&sum->calls, &one->calls);
-	sum->merged = before.merged + one->merged;
-}
-
-static void execute_on(struct smmuinv_batch *batch, uint32_t first,
-		       uint32_t slot, struct outcome *outcome)
-{
-	const struct executor executor = {
-		.vsmmu = batch->vsmmu,
-		.viommu = &batch->vsmmu->viommus[slot],
-		.plan = &batch->plan,
-	};
-	const struct window window = {
+	struct streams *s = &batch->vsmmu->streams;
+	struct viommu list[SMMUINV_VIOMMUS_MAX];
+	struct plan *plan = &batch->plan;
+	uint32_t end = 1;
+	const struct calls single = {
 		.commands = batch->commands,
-		.skip = skip_of(batch, first, slot),
-		.first = first,
-		.count = batch->count,
-		.syncs = batch->syncs,
-		.sync_count = batch->sync_count,
-		.kinds_since = batch->kinds_since,
+		.count = 1,
+		.ends = &end,
+		.end_count = 1,
 	};
+	uint64_t changes;
+	bool owing;
+	uint32_t n;
+	uint32_t i;
 
-	smmuinv__execute(&executor, &window, outcome);
+	pthread_mutex_lock(&s->lock);
+	n = s->viommu_count;
+	memcpy(list, s->viommus, n * sizeof(*list));
+	changes = s->changes;
+	owing = s->owing;
+	if (!n || !is_plain(batch))
+		resolve(batch);
+	pthread_mutex_unlock(&s->lock);
+	for (i = 0; i < n; i++) {
+		/* ATC_INVs of a device that owes are added to its debt. */
+		struct executor x = smmuinv__executor(batch->vsmmu, &list[i],
+						      owing ? 0 : changes, a);
+		const struct plan_window window = {
+			.commands = batch->commands,
+			.marks = batch->marks,
+			.count = batch->count,
+			.first_sync = batch->first_sync,
+			.slot = i + 1,
+			.plain = is_plain(batch),
+		};
+
+		if (is_single(batch) && list[i].ril) {
+			smmuinv__execute_calls(&x, &single);
+			continue;
+		}
+		plan->ril = list[i].ril;
+		plan->scale_max = list[i].scale_max;
+		if (batch->vsmmu->as_written)
+			smmuinv__plan_as_written(plan, &window);
+		else
+			smmuinv__plan_merged(plan, &window);
+		smmuinv__execute_calls(&x, &plan->calls);
+		a->counters.merged += plan->merged;
+	}
+	return changes;
 }
 
-/* A failure of one does not keep the others from doing their part. */
-static void execute_everywhere(struct smmuinv_batch *batch, uint32_t first,
-			       struct outcome *outcome)
+/*
+ * Has a command missed its device? It was left out for a reason that has gone
+ * meanwhile; or another device has got its vSID, and may have cached from an
+ * SMMU whose TLBs were not invalidated yet.
+ */
+static bool is_missed(const struct smmuinv_batch *batch, uint32_t i,
+		      uint64_t changes)
 {
-	uint32_t completed[SMMUINV_VIOMMUS_MAX];
-	uint32_t count = batch->vsmmu->viommu_count;
-	uint32_t slot;
+	const struct smmuinv_command *command = &batch->commands[i];
+	const struct mark *mark = &batch->marks[i];
+	const struct stream *stream;
 
-	if (count == 1) {
-		execute_on(batch, first, 0, outcome);
-		return;
-	}
-	for (slot = 0; slot < count; slot++) {
-		struct outcome one;
+	if (mark->slot == ENTRY_SYNC || is_settled(mark->rule) ||
+	    !command_names_stream(command))
+		return false;
+	stream = smmuinv__stream_find(&batch->vsmmu->streams,
+				      command_sid(command));
+	if (!stream)
+		return false;
+	return stream->since > changes ||
+	       (mark->rule == SMMUINV_RULE_ATS_OFF && stream->ats);
+}
 
-		execute_on(batch, first, slot, &one);
-		completed[slot] = one.completed;
-		join(outcome, &one);
-	}
-	if (outcome->error)
-		remember(batch, first, completed);
+/* The first that was missed by a window that knew of so many changes. */
+static uint32_t first_missed(const struct smmuinv_batch *batch,
+			     uint64_t changes)
+{
+	struct streams *s = &batch->vsmmu->streams;
+	uint32_t i = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->changes == changes)
+		i = batch->count;
+	while (i < batch->count && !is_missed(batch, i, changes))
+		i++;
+	pthread_mutex_unlock(&s->lock);
+	return i;
+}
+
+void smmuinv__batch_execute(struct smmuinv_batch *batch, struct account *a)
+{
+	uint64_t changes;
+	uint32_t missed;
+
+	do {
+		smmuinv__account_open(a, batch->count);
+		a->owed_before = __atomic_load_n(&batch->vsmmu->streams.owing,
+						 __ATOMIC_RELAXED);
+		if (!batch->count)
+			return;
+		changes = execute_window(batch, a);
+		missed = is_plain(batch) ? batch->count :
+					   first_missed(batch, changes);
+	} while (!a->fault.source && missed < batch->count);
+	if (missed < a->undone)
+		a->undone = missed;
 }
 
 uint32_t smmuinv__batch_dropped(const struct smmuinv_batch *batch,
 				uint32_t first, uint32_t n)
 {
-	uint32_t end = first + n;
 	uint32_t dropped = 0;
-	uint32_t i = first > batch->rules_first ? first : batch->rules_first;
+	uint32_t i;
 
-	if (end > batch->rules_end)
-		end = batch->rules_end;
-	for (; i < end; i++)
-		dropped += batch->rules[i] != SMMUINV_RULE_NONE;
+	for (i = first; batch->rules && i < first + n; i++)
+		dropped += batch->marks[i].slot != ENTRY_SYNC &&
+			   batch->marks[i].rule != SMMUINV_RULE_NONE;
 	return dropped;
 }
 
-/* Commands that name streams are counted there too. */
-static void count_streams(struct smmuinv_batch *batch, uint32_t first,
-			  uint32_t n)
+/* The first @n entries are complete. */
+static void discard(struct smmuinv_batch *batch, uint32_t n)
 {
-	struct stream *stream = NULL;
-	uint64_t asked = UINT64_MAX;
+	uint32_t end = batch->count;
+	uint32_t kinds = batch->kinds;
 	uint32_t i;
 
-	if (!(batch->kinds & ~RANKS_TLBI))
-		return;
-	for (i = first; i < first + n; i++) {
-		uint32_t sid = command_sid(&batch->commands[i]);
+	batch->count = 0;
+	smmuinv_batch_clear(batch);
+	for (i = n; i < end; i++) {
+		const struct smmuinv_command command = batch->commands[i];
+		const struct mark mark = batch->marks[i];
 
-		if (!depends_on_stream(batch, i))
-			continue;
-		if (sid != asked)
-			stream = smmuinv__streams_get(batch->vsmmu->streams,
-						      sid);
-		asked = sid;
-		if (!stream)
-			continue;
-		counter_add_shared(batch->rules[i] == SMMUINV_RULE_NONE ?
-					   &stream->forwarded :
-					   &stream->dropped,
-				   1);
+		if (mark.slot == ENTRY_SYNC)
+			smmuinv__batch_push_sync(batch, &command);
+		else
+			smmuinv__batch_push(batch, &command, mark.rule);
 	}
+	memset(batch->marks + batch->count, 0,
+	       (end - batch->count) * sizeof(*batch->marks));
+	batch->kinds = batch->count ? kinds : 0;
 }
 
-static void count_read(struct smmuinv_batch *batch)
+static uint32_t syncs_before(const struct smmuinv_batch *batch, uint32_t end)
 {
-	unsigned int i;
+	uint32_t sync = batch->first_sync;
+	uint32_t n = 0;
 
-	for (i = 0; i < COMMAND_FORWARDED; i++) {
-		if (!batch->read[i])
-			continue;
-		smmuinv__tally_read(&batch->tally,
-				    smmuinv__forwarded_opcodes[i],
-				    batch->read[i]);
-		batch->read[i] = 0;
-	}
+	for (; sync < end; sync = batch->marks[sync].rule)
+		n++;
+	return n;
 }
 
-static void count_rules(struct smmuinv_batch *batch, uint32_t first, uint32_t n)
+/* What a flush has done comes after what earlier ones have. */
+static void result_add(struct smmuinv_result *sum,
+		       const struct smmuinv_result *r)
 {
-	uint32_t i;
-
-	if (!has_rules(batch))
-		return;
-	for (i = first; i < first + n; i++) {
-		if (batch->rules[i] != SMMUINV_RULE_NONE)
-			smmuinv__tally_dropped(&batch->tally, batch->rules[i]);
-	}
+	sum->fault = r->fault;
+	sum->cerror = r->cerror;
+	if (r->fault_index != SMMUINV_INDEX_NONE)
+		sum->fault_index = sum->completed + r->fault_index;
+	sum->completed += r->completed;
+	sum->forwarded += r->forwarded;
+	sum->dropped += r->dropped;
+	sum->host_commands += r->host_commands;
+	sum->ioctls += r->ioctls;
+	sum->retries += r->retries;
+	sum->timeouts += r->timeouts;
+	sum->replaced += r->replaced;
 }
 
-static void count_window(struct smmuinv_batch *batch, uint32_t first,
-			 const struct outcome *o)
+/* The first CMD_SYNC that covers what is owed from @owed on. */
+static uint32_t sync_after(const struct smmuinv_batch *batch, uint32_t owed)
 {
-	struct smmuinv_counters *now = &batch->tally.now;
-	uint32_t dropped = smmuinv__batch_dropped(batch, first, o->completed);
+	uint32_t sync = batch->first_sync;
 
-	count_read(batch);
-	count_rules(batch, first, o->completed);
-	counter_add(&now->forwarded, o->completed - dropped);
-	counter_add(&now->merged, o->merged);
+	while (sync < owed)
+		sync = batch->marks[sync].rule;
+	return sync;
 }
 
-/* What the library does of itself is nobody's to be counted for. */
-static void execute(struct smmuinv_batch *batch, uint32_t first, bool own,
-		    struct outcome *outcome)
+/* @paying: a CMD_SYNC stands after it, which waits for what devices owe. */
+static int flush_batch(struct smmuinv_batch *batch, struct smmuinv_result *sum,
+		       bool paying)
 {
-	struct smmuinv_streams *streams = batch->vsmmu->streams;
+	struct smmuinv_result r = RESULT_NONE;
+	struct account a = { .undone = 0 };
+	uint32_t owed;
+	bool failed;
+	uint32_t n;
+	int rc;
 
-	*outcome = (struct outcome){
-		.completed = batch->count - first,
-		.fault_index = SMMUINV_INDEX_NONE,
-	};
-	if (batch->count == first)
-		return;
-	smmuinv__streams_hold(streams);
-	recognise(batch);
-	resolve(batch, first);
-	execute_everywhere(batch, first, outcome);
-	if (!own)
-		count_streams(batch, first, outcome->completed);
-	smmuinv__streams_release(streams);
-	smmuinv__tally_calls(&batch->tally, &outcome->calls);
-	if (!own)
-		count_window(batch, first, outcome);
-}
-
-void smmuinv__batch_execute(struct smmuinv_batch *batch, uint32_t first,
-			    struct outcome *outcome)
-{
-	execute(batch, first, false, outcome);
-}
-
-void smmuinv__batch_execute_own(struct smmuinv_batch *batch, uint32_t first,
-				struct outcome *outcome)
-{
-	execute(batch, first, true, outcome);
-}
-
-static void discard_syncs(struct smmuinv_batch *batch, uint32_t first,
-			  uint32_t n)
-{
-	uint32_t kept = 0;
-	uint32_t i;
-
-	for (i = 0; i < batch->sync_count; i++) {
-		struct window_sync sync = batch->syncs[i];
-
-		/* One with nothing left before it orders nothing. */
-		if (sync.at <= first + n)
-			continue;
-		sync.at -= n;
-		batch->syncs[kept++] = sync;
-	}
-	batch->sync_count = kept;
-}
-
-static void discard_done(struct smmuinv_batch *batch, uint32_t first,
-			 uint32_t n)
-{
-	if (batch->done_end > first + n) {
-		memmove(batch->done + first, batch->done + first + n,
-			(batch->done_end - first - n) * sizeof(*batch->done));
-		batch->done_end -= n;
-	} else if (batch->done_end > first) {
-		batch->done_end = first;
-	}
-}
-
-void smmuinv__batch_discard(struct smmuinv_batch *batch, uint32_t first,
-			    uint32_t n)
-{
-	uint32_t left = batch->count - first - n;
-
-	discard_syncs(batch, first, n);
-	memmove(batch->commands + first, batch->commands + first + n,
-		left * sizeof(*batch->commands));
-	memmove(batch->rules + first, batch->rules + first + n,
-		left * sizeof(*batch->rules));
-	/* Where rules are now, or anywhere before. */
-	batch->rules_first = 0;
-	free_places(batch, first + left);
-	if (!batch->count)
-		forget(batch);
-	discard_done(batch, first, n);
-}
-
-/* What is forgotten may come again, and be known then. */
-static void keep_done(struct smmuinv_batch *batch, uint32_t n)
-{
-	uint32_t i;
-
-	batch->again_base = n;
-	batch->again_count = 0;
-	for (i = n; i < batch->done_end; i++)
-		batch->again[batch->again_count++] = (struct again){
-			.command = batch->commands[i],
-			.done = batch->done[i],
-		};
-	if (batch->done_end > n)
-		batch->done_end = n;
-}
-
-void smmuinv__batch_truncate(struct smmuinv_batch *batch, uint32_t n)
-{
-	keep_done(batch, n);
-	free_places(batch, n);
-	batch->kinds_since = batch->kinds;
-	batch->sync_count = 0;
-	if (!n)
-		forget(batch);
-}
-
-static void result_add(struct smmuinv_result *r, const struct outcome *o,
-		       uint32_t dropped)
-{
-	r->error = o->error;
-	r->cerror = o->cerror;
-	r->fault_vsid = o->fault_vsid;
-	r->fault_viommu = o->fault_viommu;
-	if (o->fault_index != SMMUINV_INDEX_NONE)
-		r->fault_index = r->completed + o->fault_index;
-	r->completed += o->completed;
-	r->sent += o->completed - dropped;
-	r->dropped += dropped;
-	r->host_commands += o->calls.commands;
-	r->ioctls += o->calls.ioctls;
-	if (!o->host_error)
-		return;
-	r->host_error = o->host_error;
-	r->host_count = o->host_count;
-}
-
-static int flush(struct smmuinv_batch *batch, struct smmuinv_result *result)
-{
-	struct outcome outcome;
-	uint32_t dropped;
-
-	smmuinv__batch_execute(batch, 0, &outcome);
-	dropped = smmuinv__batch_dropped(batch, 0, outcome.completed);
-	smmuinv__batch_discard(batch, 0, outcome.completed);
-	result_add(result, &outcome, dropped);
-	return outcome.error;
-}
-
-static void result_report(struct smmuinv_result *result,
-			  const struct smmuinv_result *r)
-{
-	if (result)
-		PARAMS_STORE(result, r);
+	smmuinv__batch_execute(batch, &a);
+	n = a.undone;
+	owed = a.owed;
+	failed = a.fault.source;
+	if (!paying)
+		a.owed = SMMUINV_INDEX_NONE;
+	else if ((a.owed_before || a.owed != SMMUINV_INDEX_NONE) &&
+		 !smmuinv__vsmmu_pay(batch->vsmmu, &a) &&
+		 sync_after(batch, a.owed) < n)
+		n = sync_after(batch, a.owed);
+	rc = smmuinv__account_report(&a, &r);
+	/* No command here is at fault for what was owed before. */
+	if (rc && !failed)
+		r.fault_index = owed < n ? owed : SMMUINV_INDEX_NONE;
+	r.completed = n;
+	r.dropped = smmuinv__batch_dropped(batch, 0, n);
+	r.forwarded = n - r.dropped - syncs_before(batch, n);
+	a.counters.forwarded += r.forwarded;
+	a.counters.dropped += r.dropped;
+	smmuinv__counters_add(&batch->tally.counters, &a.counters);
+	discard(batch, n);
+	result_add(sum, &r);
+	return rc;
 }
 
 int smmuinv_batch_flush(struct smmuinv_batch *batch,
 			struct smmuinv_result *result)
 {
-	struct smmuinv_result r = { .fault_index = SMMUINV_INDEX_NONE };
+	struct smmuinv_result r = RESULT_NONE;
 	int rc;
 
-	if (!batch || (result && !PARAMS_WRITABLE(result)))
+	if (!batch || !smmuinv__result_writable(result))
 		return -EINVAL;
-	rc = flush(batch, &r);
-	result_report(result, &r);
+	rc = flush_batch(batch, &r, true);
+	if (result)
+		PARAMS_STORE(result, &r);
 	return rc;
 }
 
-/* Where a verdict leaves a whole array: at @index, with the reason. */
+int smmuinv_batch_invalidate_all(struct smmuinv_batch *batch,
+				 struct smmuinv_result *result)
+{
+	struct smmuinv_result r = { .size = sizeof(r) };
+	struct smmuinv_counters more = { 0 };
+	int rc;
+
+	if (!batch || !smmuinv__result_writable(result))
+		return -EINVAL;
+	rc = smmuinv_vsmmu_invalidate_all(batch->vsmmu, &r);
+	/* What devices owe, CMD_SYNCs wait for. */
+	if (r.cerror)
+		rc = 0;
+	if (!rc) {
+		r.completed = batch->count;
+		r.dropped = smmuinv__batch_dropped(batch, 0, r.completed);
+		r.forwarded = r.completed - r.dropped -
+			      syncs_before(batch, r.completed);
+		more.forwarded = r.forwarded;
+		more.dropped = r.dropped;
+		smmuinv__counters_add(&batch->tally.counters, &more);
+		smmuinv_batch_clear(batch);
+	}
+	if (result)
+		PARAMS_STORE(result, &r);
+	return rc;
+}
+
+/* An array ends at @index, for a reason that is not the host's. */
 static int stop_at(struct smmuinv_result *r, uint32_t index, int verdict,
 		   const struct check_found *found)
 {
 	r->fault_index = index;
-	r->rule = found->rule;
-	r->field = found->field;
-	if (verdict < 0) {
-		r->error = verdict;
-		return verdict;
-	}
-	if (verdict == SMMUINV_ILLEGAL)
+	r->fault.source = SMMUINV_SOURCE_NONE;
+	if (verdict == SMMUINV_VMM)
+		return 1;
+	r->fault.source = SMMUINV_SOURCE_GUEST;
+	r->fault.rule = found->rule;
+	r->fault.field = found->field;
+	if (verdict == SMMUINV_ILLEGAL) {
 		r->cerror = SMMUINV_CERROR_ILL;
-	return 1;
+		return 1;
+	}
+	r->fault.error = verdict;
+	return verdict;
 }
 
 /* The rules themselves, for a command that needs them. 0 if it was pushed. */
@@ -827,6 +508,7 @@ static int admit(struct smmuinv_batch *batch,
 		 const struct smmuinv_command *command, uint32_t index,
 		 struct smmuinv_result *r)
 {
+	static const struct smmuinv_counters one_illegal = { .illegal = 1 };
 	struct check_found found;
 	int verdict = smmuinv__check_run(&batch->vsmmu->check, command, &found);
 	int rc;
@@ -835,12 +517,11 @@ static int admit(struct smmuinv_batch *batch,
 		smmuinv__batch_push(batch, &found.command, found.rule);
 		return 0;
 	}
-	smmuinv__tally_read(&batch->tally, smmuinv_command_opcode(command), 1);
-	rc = flush(batch, r);
+	rc = flush_batch(batch, r, true);
 	if (rc)
 		return rc;
 	if (verdict == SMMUINV_ILLEGAL)
-		smmuinv__tally_illegal(&batch->tally, found.rule);
+		smmuinv__counters_add(&batch->tally.counters, &one_illegal);
 	return stop_at(r, index, verdict, &found);
 }
 
@@ -848,43 +529,49 @@ static int submit(struct smmuinv_batch *batch,
 		  const struct smmuinv_command *commands, uint32_t count,
 		  struct smmuinv_result *r)
 {
+	struct smmuinv_counters read = { 0 };
 	uint32_t i = 0;
 	int rc = 0;
 
 	while (i < count && !rc) {
-		uint32_t room = batch->capacity - batch->count;
-		uint32_t n = count - i < room ? count - i : room;
-		uint32_t kinds = 0;
-		uint32_t pushed =
-			push_forwarded(batch, commands + i, n, &kinds);
+		struct smmuinv_command *next = &batch->commands[batch->count];
+		uint32_t n = batch->capacity - batch->count;
+		uint32_t pushed;
 
+		if (n > count - i)
+			n = count - i;
+		pushed = smmuinv__check_forward(&batch->vsmmu->check,
+						commands + i, n, next,
+						&batch->kinds);
+		batch->count += pushed;
 		i += pushed;
 		if (pushed < n) {
-			const struct smmuinv_command command =
-				*smmuinv__batch_rejected(batch);
+			const struct smmuinv_command command = next[pushed];
 
 			rc = admit(batch, &command, i++, r);
 		}
-		if (!rc && smmuinv__batch_is_full(batch))
-			rc = flush(batch, r);
+		if (!rc && batch_is_full(batch))
+			rc = flush_batch(batch, r, false);
 	}
-	return rc ? rc : flush(batch, r);
+	read.read = i;
+	smmuinv__counters_add(&batch->tally.counters, &read);
+	return rc ? rc : flush_batch(batch, r, true);
 }
 
 int smmuinv_batch_submit(struct smmuinv_batch *batch,
 			 const struct smmuinv_command *commands, uint32_t count,
 			 struct smmuinv_result *result)
 {
-	struct smmuinv_result r = { .fault_index = SMMUINV_INDEX_NONE };
+	struct smmuinv_result r = RESULT_NONE;
 	int rc;
 
-	if (!batch || (!commands && count) ||
-	    (result && !PARAMS_WRITABLE(result)))
+	if (!batch || (!commands && count) || !smmuinv__result_writable(result))
 		return -EINVAL;
 	if (batch->count)
 		return -EBUSY;
 	rc = submit(batch, commands, count, &r);
 	smmuinv_batch_clear(batch);
-	result_report(result, &r);
+	if (result)
+		PARAMS_STORE(result, &r);
 	return rc;
 }

@@ -5,103 +5,82 @@
 
 #include "params.h"
 
+/*
+ * On a Non-secure queue an opcode is there if the SMMU has a feature, or it is
+ * illegal by a rule.
+ */
+struct opcode_rule {
+	uint8_t operands; /* enum check_operands */
+	uint8_t feature;  /* enum smmuinv_feature */
+	uint8_t rule; /* enum smmuinv_rule; NONE where no feature is asked */
+};
+
+/* clang-format off */
+#define COMMAND(name, operands, feature, rule) \
+	[SMMUINV_CMD_##name] = { OPERANDS_##operands, \
+				 SMMUINV_FEATURE_##feature, \
+				 SMMUINV_RULE_##rule }
+
+static const struct opcode_rule opcode_rules[CHECK_ROWS] = {
+	COMMAND(PREFETCH_CONFIG, PLAIN, COUNT, NONE),
+	COMMAND(PREFETCH_ADDR, PLAIN, COUNT, NONE),
+	COMMAND(CFGI_STE, PLAIN, COUNT, NONE),
+	COMMAND(CFGI_STE_RANGE, PLAIN, COUNT, NONE),
+	COMMAND(CFGI_CD, CD, S1P, NO_STAGE1),
+	COMMAND(CFGI_CD_ALL, PLAIN, S1P, NO_STAGE1),
+	COMMAND(CFGI_VMS_PIDM, PLAIN, MPAM, NO_VMS),
+	COMMAND(TLBI_NH_ALL, PLAIN, S1P, NO_STAGE1),
+	COMMAND(TLBI_NH_ASID, PLAIN, S1P, NO_STAGE1),
+	COMMAND(TLBI_NH_VA, ADDRESS, S1P, NO_STAGE1),
+	COMMAND(TLBI_NH_VAA, ADDRESS, S1P, NO_STAGE1),
+	COMMAND(TLBI_EL3_ALL, PLAIN, COUNT, SECURE_OPCODE),
+	COMMAND(TLBI_EL3_VA, PLAIN, COUNT, SECURE_OPCODE),
+	COMMAND(TLBI_EL2_ALL, PLAIN, HYP, NO_HYP),
+	COMMAND(TLBI_EL2_ASID, PLAIN, HYP, NO_HYP),
+	COMMAND(TLBI_EL2_VA, ADDRESS, HYP, NO_HYP),
+	COMMAND(TLBI_EL2_VAA, ADDRESS, HYP, NO_HYP),
+	COMMAND(TLBI_S12_VMALL, PLAIN, S2P, NO_STAGE2),
+	COMMAND(TLBI_S2_IPA, ADDRESS, S2P, NO_STAGE2),
+	COMMAND(TLBI_NSNH_ALL, PLAIN, COUNT, NONE),
+	COMMAND(ATC_INV, ATC, ATS, NO_ATS),
+	COMMAND(PRI_RESP, PRI_RESP, PRI, NO_PRI),
+	COMMAND(RESUME, PLAIN, STALL_MODEL, NO_STALL),
+	COMMAND(STALL_TERM, PLAIN, STALL_MODEL, NO_STALL),
+	COMMAND(SYNC, SYNC, COUNT, NONE),
+	COMMAND(TLBI_S_EL2_ALL, PLAIN, COUNT, SECURE_OPCODE),
+	COMMAND(TLBI_S_EL2_ASID, PLAIN, COUNT, SECURE_OPCODE),
+	COMMAND(TLBI_S_EL2_VA, PLAIN, COUNT, SECURE_OPCODE),
+	COMMAND(TLBI_S_EL2_VAA, PLAIN, COUNT, SECURE_OPCODE),
+	COMMAND(TLBI_S_S12_VMALL, PLAIN, COUNT, SECURE_OPCODE),
+	COMMAND(TLBI_S_S2_IPA, PLAIN, COUNT, SECURE_OPCODE),
+	COMMAND(TLBI_SNH_ALL, PLAIN, COUNT, SECURE_OPCODE),
+	COMMAND(DPTI_ALL, PLAIN, DPT, NO_DPT),
+	COMMAND(DPTI_PA, PLAIN, DPT, NO_DPT),
+};
+/* clang-format on */
+
 static bool has(const struct smmuinv_features *f, enum smmuinv_feature feature)
 {
 	return smmuinv_features_get(f, feature) != 0;
-}
-
-/* IDR0.STALL_MODEL == 0b01: stalling is not there (4.7.1, 4.7.2). */
-static bool has_stall(const struct smmuinv_features *f)
-{
-	return smmuinv_features_get(f, SMMUINV_FEATURE_STALL_MODEL) != 1;
 }
 
 /* Is the opcode there at all on this SMMU's Non-secure queue? */
 static enum smmuinv_rule opcode_rule(uint8_t opcode,
 				     const struct smmuinv_features *f)
 {
-	switch (opcode) {
-	case SMMUINV_CMD_PREFETCH_CONFIG:
-	case SMMUINV_CMD_PREFETCH_ADDR:
-	case SMMUINV_CMD_CFGI_STE:
-	case SMMUINV_CMD_CFGI_STE_RANGE:
-	case SMMUINV_CMD_TLBI_NSNH_ALL:
-	case SMMUINV_CMD_SYNC:
-		return SMMUINV_RULE_NONE;
-	case SMMUINV_CMD_CFGI_CD:
-	case SMMUINV_CMD_CFGI_CD_ALL:
-	case SMMUINV_CMD_TLBI_NH_ALL:
-	case SMMUINV_CMD_TLBI_NH_ASID:
-	case SMMUINV_CMD_TLBI_NH_VA:
-	case SMMUINV_CMD_TLBI_NH_VAA:
-		return has(f, SMMUINV_FEATURE_S1P) ? SMMUINV_RULE_NONE :
-						     SMMUINV_RULE_NO_STAGE1;
-	case SMMUINV_CMD_TLBI_EL2_ALL:
-	case SMMUINV_CMD_TLBI_EL2_ASID:
-	case SMMUINV_CMD_TLBI_EL2_VA:
-	case SMMUINV_CMD_TLBI_EL2_VAA:
-		return has(f, SMMUINV_FEATURE_HYP) ? SMMUINV_RULE_NONE :
-						     SMMUINV_RULE_NO_HYP;
-	case SMMUINV_CMD_TLBI_S12_VMALL:
-	case SMMUINV_CMD_TLBI_S2_IPA:
-		return has(f, SMMUINV_FEATURE_S2P) ? SMMUINV_RULE_NONE :
-						     SMMUINV_RULE_NO_STAGE2;
-	case SMMUINV_CMD_ATC_INV:
-		return has(f, SMMUINV_FEATURE_ATS) ? SMMUINV_RULE_NONE :
-						     SMMUINV_RULE_NO_ATS;
-	case SMMUINV_CMD_PRI_RESP:
-		return has(f, SMMUINV_FEATURE_PRI) ? SMMUINV_RULE_NONE :
-						     SMMUINV_RULE_NO_PRI;
-	case SMMUINV_CMD_RESUME:
-	case SMMUINV_CMD_STALL_TERM:
-		return has_stall(f) ? SMMUINV_RULE_NONE : SMMUINV_RULE_NO_STALL;
-	case SMMUINV_CMD_CFGI_VMS_PIDM:
-		return has(f, SMMUINV_FEATURE_MPAM) ? SMMUINV_RULE_NONE :
-						      SMMUINV_RULE_NO_MPAM;
-	case SMMUINV_CMD_DPTI_ALL:
-	case SMMUINV_CMD_DPTI_PA:
-		return has(f, SMMUINV_FEATURE_DPT) ? SMMUINV_RULE_NONE :
-						     SMMUINV_RULE_NO_DPT;
-	case SMMUINV_CMD_TLBI_EL3_ALL:
-	case SMMUINV_CMD_TLBI_EL3_VA:
-	case SMMUINV_CMD_TLBI_S_EL2_ALL:
-	case SMMUINV_CMD_TLBI_S_EL2_ASID:
-	case SMMUINV_CMD_TLBI_S_EL2_VA:
-	case SMMUINV_CMD_TLBI_S_EL2_VAA:
-	case SMMUINV_CMD_TLBI_S_S12_VMALL:
-	case SMMUINV_CMD_TLBI_S_S2_IPA:
-	case SMMUINV_CMD_TLBI_SNH_ALL:
-		return SMMUINV_RULE_SECURE_OPCODE;
-	default:
+	const struct opcode_rule *o = &opcode_rules[opcode];
+	bool there = has(f, o->feature);
+
+	if (o->operands == OPERANDS_UNKNOWN)
 		return SMMUINV_RULE_RESERVED_OPCODE;
-	}
-}
-
-static enum check_operands opcode_operands(uint8_t opcode)
-{
-	switch (opcode) {
-	case SMMUINV_CMD_TLBI_NH_VA:
-	case SMMUINV_CMD_TLBI_NH_VAA:
-	case SMMUINV_CMD_TLBI_EL2_VA:
-	case SMMUINV_CMD_TLBI_EL2_VAA:
-	case SMMUINV_CMD_TLBI_S2_IPA:
-		return OPERANDS_ADDRESS;
-	case SMMUINV_CMD_ATC_INV:
-		return OPERANDS_ATC;
-	case SMMUINV_CMD_CFGI_CD:
-		return OPERANDS_CD;
-	case SMMUINV_CMD_PRI_RESP:
-		return OPERANDS_PRI_RESP;
-	case SMMUINV_CMD_SYNC:
-		return OPERANDS_SYNC;
-	default:
-		return OPERANDS_PLAIN;
-	}
-}
-
-static bool has_asid(uint8_t opcode)
-{
-	return smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_ASID);
+	/* 0b01 says that there are no stalls (4.7.1, 4.7.2). */
+	if (o->rule == SMMUINV_RULE_NO_STALL)
+		there = smmuinv_features_get(f, o->feature) != 1;
+	/* 5.6.1; SMMU_MPAMIDR has a say too, but it is the VMM's. */
+	if (o->rule == SMMUINV_RULE_NO_VMS)
+		there = there && has(f, SMMUINV_FEATURE_S1P) &&
+			has(f, SMMUINV_FEATURE_S2P);
+	return there ? SMMUINV_RULE_NONE : o->rule;
 }
 
 /*
@@ -114,10 +93,14 @@ static struct command_mask smmu_mask(uint8_t opcode,
 {
 	struct command_mask mask = smmuinv__opcode_mask(opcode);
 
-	/* 4.4: the upper byte of 8-bit ASIDs */
-	if (has_asid(opcode) && !has(f, SMMUINV_FEATURE_ASID16))
+	/* 4.4: the upper byte of 8-bit ASIDs and VMIDs */
+	if (smmuinv__opcode_has_field(opcode, SMMUINV_FIELD_ASID) &&
+	    !has(f, SMMUINV_FEATURE_ASID16))
 		mask.dw0 &= ~DW0_ASID_HIGH;
-	if (opcode_operands(opcode) != OPERANDS_ADDRESS)
+	if (smmuinv__opcode_has_field(opcode, SMMUINV_FIELD_VMID) &&
+	    !has(f, SMMUINV_FEATURE_VMID16))
+		mask.dw0 &= ~DW0_VMID_HIGH;
+	if (opcode_rules[opcode].operands != OPERANDS_ADDRESS)
 		return mask;
 	if (!has(f, SMMUINV_FEATURE_D128))
 		mask.dw1 &= ~DW1_TTL128;
@@ -149,7 +132,7 @@ static struct command_mask host_lacking(uint8_t opcode,
 	};
 
 	/* Linux passes TTL128 to no SMMU. */
-	if (opcode_operands(opcode) == OPERANDS_ADDRESS)
+	if (opcode_rules[opcode].operands == OPERANDS_ADDRESS)
 		lacking.dw1 |= DW1_TTL128;
 	if (opcode == SMMUINV_CMD_ATC_INV || opcode == SMMUINV_CMD_CFGI_CD)
 		lacking.dw0 |= ssid_lacking(host);
@@ -184,43 +167,31 @@ static void compile_row(struct check_row *row, uint8_t opcode,
 	enum smmuinv_verdict verdict = opcode_verdict(opcode, &rule);
 
 	*row = (struct check_row){
-		.guest = smmu_mask(opcode, guest),
+		.keep = smmu_mask(opcode, guest),
 		.verdict = (uint8_t)verdict,
 		.rule = (uint8_t)rule,
-		.operands = (uint8_t)opcode_operands(opcode),
+		.operands = opcode_rules[opcode].operands,
 	};
-	/* 4.4.2: without stage 2 there are no VMIDs, and the field is RES0. */
-	if (smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_VMID) &&
-	    !has(guest, SMMUINV_FEATURE_S2P))
-		row->guest.dw0 &= ~DW0_VMID;
-	row->keep = row->guest;
-	if (smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_SSEC))
-		row->ssec = DW0_SSEC;
-	if (verdict != SMMUINV_FORWARD)
-		return;
-	row->lacking = host_lacking(opcode, host);
-	/* The kernel puts the guest's own VMID in. */
-	if (smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_VMID))
+	/*
+	 * 4.4.2: without stage 2 there are no VMIDs, and the field is RES0. In
+	 * what is forwarded the kernel puts the guest's own VMID in.
+	 */
+	if (smmuinv__opcode_has_field(opcode, SMMUINV_FIELD_VMID) &&
+	    (verdict == SMMUINV_FORWARD || !has(guest, SMMUINV_FEATURE_S2P)))
 		row->keep.dw0 &= ~DW0_VMID;
+	if (smmuinv__opcode_has_field(opcode, SMMUINV_FIELD_SSEC))
+		row->ssec = DW0_SSEC;
+	if (verdict == SMMUINV_FORWARD)
+		row->lacking = host_lacking(opcode, host);
 }
 
 /* Nothing is seen at a glance: no command has what is wanted. */
 static const struct check_glance closed = { .want = { .dw0 = 1 } };
 
-static uint32_t place_of(uint8_t opcode)
-{
-	uint32_t place = 0;
-
-	while (smmuinv__forwarded_opcodes[place] != opcode)
-		place++;
-	return place;
-}
-
 /* What judge_command() looks at before the operands. */
 static struct check_glance glance_of(const struct check_row *row,
 				     uint8_t opcode, bool leaf,
-				     const struct command_mask *keep,
-				     bool strict)
+				     const struct command_mask *keep)
 {
 	struct check_glance glance = {
 		.look = {
@@ -231,18 +202,13 @@ static struct check_glance glance_of(const struct check_row *row,
 		.want = { .dw0 = opcode },
 		.keep = *keep,
 		.kind = RANK_BIT(opcode_rank(opcode, leaf)),
-		.place = place_of(opcode),
 	};
 
 	/* A command that the host lacks as a whole. */
 	if (row->lacking.dw0 & DW0_OPCODE)
 		return closed;
-	if (strict) {
-		glance.look.dw0 |= ~row->guest.dw0;
-		glance.look.dw1 |= ~row->guest.dw1;
-	}
 	/* ATC_INV has its Size there. */
-	if (smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_LEAF)) {
+	if (smmuinv__opcode_has_field(opcode, SMMUINV_FIELD_LEAF)) {
 		glance.look.dw1 |= DW1_LEAF;
 		glance.want.dw1 = leaf;
 	}
@@ -262,17 +228,13 @@ static void compile_address(struct check_table *table, uint8_t opcode,
 		.dw1 = row->keep.dw1 & ~(DW1_RIL | DW1_TTL128),
 	};
 
-	*single = glance_of(row, opcode, leaf, &keep, table->strict);
-	*range = glance_of(row, opcode, leaf, &row->keep, table->strict);
+	*single = glance_of(row, opcode, leaf, &keep);
+	*range = glance_of(row, opcode, leaf, &row->keep);
 	single->look.dw1 |= row->keep.dw1 & DW1_TG;
 	range->look.dw0 |= DW0_SCALE_DS;
 	range->look.dw1 |= DW1_TTL128;
 	if (!(row->keep.dw1 & DW1_TG))
 		*range = closed;
-	if (!table->strict)
-		return;
-	single->look.dw0 |= DW0_RIL;
-	single->look.dw1 |= DW1_TTL | DW1_TTL128;
 }
 
 static void compile_glance(struct check_table *table, uint8_t opcode, bool leaf,
@@ -287,7 +249,7 @@ static void compile_glance(struct check_table *table, uint8_t opcode, bool leaf,
 		compile_address(table, opcode, leaf);
 		return;
 	}
-	*glance = glance_of(row, opcode, leaf, &row->keep, table->strict);
+	*glance = glance_of(row, opcode, leaf, &row->keep);
 	if (row->operands == OPERANDS_CD)
 		glance->look.dw0 |= ssid_lacking(guest);
 	if (row->operands != OPERANDS_ATC)
@@ -297,44 +259,32 @@ static void compile_glance(struct check_table *table, uint8_t opcode, bool leaf,
 	glance->keep.dw0 &= ~(DW0_SSID | DW0_GLOBAL);
 }
 
-static void compile_glances(struct check_table *table,
-			    const struct smmuinv_features *guest)
-{
-	unsigned int leaf;
-	unsigned int i;
-
-	for (leaf = 0; leaf < 2; leaf++) {
-		table->ranges[leaf][0] = closed;
-		table->ranges[leaf][1] = closed;
-		for (i = 0; i <= UINT8_MAX; i++) {
-			table->glances[leaf][i] = closed;
-			if (i < CHECK_ROWS)
-				compile_glance(table, (uint8_t)i, leaf, guest);
-		}
-	}
-}
-
 static void compile_common(struct check_table *table,
 			   const struct smmuinv_features *guest,
-			   const struct smmuinv_features *host, uint32_t flags)
+			   const struct smmuinv_features *host)
 {
 	table->guest_ssid_bits =
 		(uint8_t)smmuinv_features_get(guest, SMMUINV_FEATURE_SSIDSIZE);
 	table->guest_ds = has(guest, SMMUINV_FEATURE_DS);
 	table->host_ds = has(host, SMMUINV_FEATURE_DS);
-	table->strict = flags & SMMUINV_CHECK_STRICT;
 }
 
 void smmuinv__check_compile(struct check_table *table,
 			    const struct smmuinv_features *guest,
-			    const struct smmuinv_features *host, uint32_t flags)
+			    const struct smmuinv_features *host)
 {
 	unsigned int i;
 
-	compile_common(table, guest, host, flags);
-	for (i = 0; i < CHECK_ROWS; i++)
+	compile_common(table, guest, host);
+	for (i = 0; i <= UINT8_MAX; i++)
+		table->glances[false][i] = table->glances[true][i] = closed;
+	for (i = 0; i < 2; i++)
+		table->ranges[false][i] = table->ranges[true][i] = closed;
+	for (i = 0; i < CHECK_ROWS; i++) {
 		compile_row(&table->rows[i], (uint8_t)i, guest, host);
-	compile_glances(table, guest);
+		compile_glance(table, (uint8_t)i, false, guest);
+		compile_glance(table, (uint8_t)i, true, guest);
+	}
 }
 
 /* Opcode 0 is reserved, as are all above the table. */
@@ -370,34 +320,24 @@ static int judge_address(const struct check_table *table,
 	uint64_t tg = (j->dw1 & DW1_TG) >> DW1_TG_SHIFT;
 
 	if (tg == SMMUINV_TG_ANY) {
-		uint64_t res0 =
-			(j->dw0 & DW0_RIL) | (j->dw1 & (DW1_TTL | DW1_TTL128));
-
-		if (res0 && table->strict)
-			return judge(j, SMMUINV_ILLEGAL, SMMUINV_RULE_RES0,
-				     SMMUINV_FIELD_TG);
 		j->dw0 &= ~DW0_RIL;
 		j->dw1 &= ~(DW1_TTL | DW1_TTL128);
 		return row->verdict;
 	}
-	if (!(j->dw0 & DW0_RIL) && !ttl)
+	if (tg == SMMUINV_TG_16K && ttl == 1 && !table->guest_ds) {
+		/* Reserved, and treated as 0. */
+		j->dw1 &= ~DW1_TTL;
+		ttl = 0;
+	}
+	if (!ttl)
+		j->dw1 &= ~DW1_TTL128;
+	if (!ttl && !(j->dw0 & DW0_RIL))
 		return judge(j, SMMUINV_ILLEGAL, SMMUINV_RULE_RANGE_RESERVED,
 			     SMMUINV_FIELD_TG);
-	if (!ttl && (j->dw1 & DW1_TTL128)) {
-		if (table->strict)
-			return judge(j, SMMUINV_ILLEGAL, SMMUINV_RULE_RES0,
-				     SMMUINV_FIELD_TTL128);
-		j->dw1 &= ~DW1_TTL128;
-	}
-	if (tg == SMMUINV_TG_16K && ttl == 1) {
-		if (!table->guest_ds)
-			return judge(j, SMMUINV_ILLEGAL,
-				     SMMUINV_RULE_TTL_NEEDS_DS,
-				     SMMUINV_FIELD_TTL);
-		if (!table->host_ds && row->verdict == SMMUINV_FORWARD)
-			return judge(j, -EOPNOTSUPP, SMMUINV_RULE_HOST_LACKS,
-				     SMMUINV_FIELD_TTL);
-	}
+	if (tg == SMMUINV_TG_16K && ttl == 1 && !table->host_ds &&
+	    row->verdict == SMMUINV_FORWARD)
+		return judge(j, -EOPNOTSUPP, SMMUINV_RULE_HOST_LACKS,
+			     SMMUINV_FIELD_TTL);
 	/* Larger exponents count as 39; software must not rely on it. */
 	if (scale > SCALE_MAX)
 		j->dw0 = (j->dw0 & ~DW0_SCALE) |
@@ -406,21 +346,15 @@ static int judge_address(const struct check_table *table,
 }
 
 /* 4.1.7: nothing can have been cached for a SubstreamID that is too large. */
-static bool ssid_out_of_range(const struct check_table *table,
-			      const struct judged *j)
-{
-	uint64_t ssid = (j->dw0 & DW0_SSID) >> DW0_SSID_SHIFT;
-
-	return ssid >> table->guest_ssid_bits;
-}
-
 static int judge_ssid(const struct check_table *table,
 		      const struct check_row *row, struct judged *j)
 {
-	if (ssid_out_of_range(table, j))
-		return judge(j, SMMUINV_IGNORE, SMMUINV_RULE_SSID_OUT_OF_RANGE,
-			     SMMUINV_FIELD_SUBSTREAMID);
-	return row->verdict;
+	uint64_t ssid = (j->dw0 & DW0_SSID) >> DW0_SSID_SHIFT;
+
+	if (!(ssid >> table->guest_ssid_bits))
+		return row->verdict;
+	return judge(j, SMMUINV_IGNORE, SMMUINV_RULE_SSID_OUT_OF_RANGE,
+		     SMMUINV_FIELD_SUBSTREAMID);
 }
 
 /* 4.5.1 */
@@ -441,16 +375,6 @@ static int judge_atc(const struct check_table *table,
 	return judge_ssid(table, row, j);
 }
 
-/* 4.3.3 */
-static int judge_cd(const struct check_table *table,
-		    const struct check_row *row, struct judged *j)
-{
-	/* Without SubstreamIDs, any may mean the one CD: the wider choice. */
-	if (!table->guest_ssid_bits)
-		j->dw0 &= ~DW0_SSID;
-	return judge_ssid(table, row, j);
-}
-
 static int judge_operands(const struct check_table *table,
 			  const struct check_row *row, struct judged *j)
 {
@@ -460,7 +384,10 @@ static int judge_operands(const struct check_table *table,
 	case OPERANDS_ATC:
 		return judge_atc(table, row, j);
 	case OPERANDS_CD:
-		return judge_cd(table, row, j);
+		/* 4.3.3: without SubstreamIDs any may mean the one CD. */
+		if (!table->guest_ssid_bits)
+			j->dw0 &= ~DW0_SSID;
+		return judge_ssid(table, row, j);
 	case OPERANDS_PRI_RESP:
 		if ((j->dw1 & DW1_RESP) == DW1_RESP)
 			return judge(j, SMMUINV_ILLEGAL,
@@ -478,29 +405,24 @@ static int judge_operands(const struct check_table *table,
 	}
 }
 
-/* The first field, in the order of the command's text, that has a bit in it. */
+/* The first field that has a bit in @mask; there is one. */
 static enum smmuinv_field field_at(const struct judged *j,
 				   const struct command_mask *mask)
 {
 	struct smmuinv_command bits =
 		command_make(j->dw0 & mask->dw0, j->dw1 & mask->dw1);
 	uint8_t opcode = (uint8_t)(j->dw0 & DW0_OPCODE);
-	unsigned int i;
+	unsigned int i = SMMUINV_FIELD_OPCODE;
 
-	if (mask->dw0 & DW0_OPCODE)
-		return SMMUINV_FIELD_OPCODE;
-	for (i = 0; i < SMMUINV_FIELD_RES0; i++) {
-		if (smmuinv_opcode_has_field(opcode, i) &&
-		    smmuinv_command_get(&bits, i))
-			return (enum smmuinv_field)i;
-	}
-	return SMMUINV_FIELD_RES0;
+	while (!smmuinv__opcode_has_field(opcode, i) ||
+	       !smmuinv_command_get(&bits, i))
+		i++;
+	return (enum smmuinv_field)i;
 }
 
 static int judge_command(const struct check_table *table,
 			 const struct check_row *row, struct judged *j)
 {
-	struct command_mask res0 = { ~row->guest.dw0, ~row->guest.dw1 };
 	int verdict;
 
 	if (row->verdict == SMMUINV_ILLEGAL)
@@ -510,9 +432,6 @@ static int judge_command(const struct check_table *table,
 	if (j->dw0 & row->ssec)
 		return judge(j, SMMUINV_ILLEGAL, SMMUINV_RULE_SSEC,
 			     SMMUINV_FIELD_SSEC);
-	if (table->strict && ((j->dw0 & res0.dw0) | (j->dw1 & res0.dw1)))
-		return judge(j, SMMUINV_ILLEGAL, SMMUINV_RULE_RES0,
-			     field_at(j, &res0));
 	j->dw0 &= row->keep.dw0;
 	j->dw1 &= row->keep.dw1;
 	verdict = judge_operands(table, row, j);
@@ -561,15 +480,16 @@ static const struct check_glance *common_range(const struct check_table *table,
 	const struct check_glance *glance =
 		&table->ranges[dw1 & DW1_LEAF][dw0 & 1];
 
-	if (!fits(glance, dw0, dw1) || !(dw1 & DW1_TG) ||
-	    !((dw0 & DW0_RIL) | (dw1 & DW1_TTL)) || (dw1 & tg_ttl) == needs_ds)
+	/* Without TG it would have been seen before. */
+	if (!fits(glance, dw0, dw1) || !((dw0 & DW0_RIL) | (dw1 & DW1_TTL)) ||
+	    (dw1 & tg_ttl) == needs_ds)
 		return NULL;
 	return glance;
 }
 
 /*
- * Commands that are like the first, as long as there are. Leaves a copy of the
- * one after them behind them.
+ * Commands that are like the first, as long as there are. A copy of the one
+ * after them is left in its place.
  */
 static uint32_t forward_alike(const struct check_glance *glance,
 			      const struct smmuinv_command *from, uint32_t n,
@@ -600,12 +520,10 @@ static uint32_t forward_alike(const struct check_glance *glance,
  * The glance at which a command is seen to be forwarded, or NULL. Ranges have
  * more to them than what it shows.
  */
-static const struct check_glance *
-glance_at(const struct check_table *table,
-	  const struct smmuinv_command *command, bool *range)
+static const struct check_glance *glance_at(const struct check_table *table,
+					    uint64_t dw0, uint64_t dw1,
+					    bool *range)
 {
-	uint64_t dw0 = command_dw0(command);
-	uint64_t dw1 = command_dw1(command);
 	const struct check_glance *glance =
 		&table->glances[dw1 & DW1_LEAF][dw0 & DW0_OPCODE];
 
@@ -615,34 +533,31 @@ glance_at(const struct check_table *table,
 
 uint32_t smmuinv__check_forward(const struct check_table *table,
 				const struct smmuinv_command *from, uint32_t n,
-				struct smmuinv_command *to, uint32_t *kinds,
-				uint32_t *read)
+				struct smmuinv_command *to, uint32_t *kinds)
 {
 	uint32_t i = 0;
 
 	if (n)
 		to[0] = command_read_once(&from[0]);
-	/* A CMD_SYNC is what most often ends them. */
-	while (i < n &&
-	       (command_dw0(&to[i]) & DW0_OPCODE) != SMMUINV_CMD_SYNC) {
+	while (i < n) {
+		uint64_t dw0 = command_dw0(&to[i]);
+		uint64_t dw1 = command_dw1(&to[i]);
+		const struct check_glance *glance;
 		bool range;
-		const struct check_glance *glance =
-			glance_at(table, &to[i], &range);
-		uint32_t begun = i;
 
+		/* A CMD_SYNC is what most often ends them. */
+		if ((dw0 & DW0_OPCODE) == SMMUINV_CMD_SYNC)
+			break;
+		glance = glance_at(table, dw0, dw1, &range);
 		if (!glance)
 			break;
-		to[i] = command_make(command_dw0(&to[i]) & glance->keep.dw0,
-				     command_dw1(&to[i]) & glance->keep.dw1);
-		i++;
-		if (range) {
-			if (i < n)
-				to[i] = command_read_once(&from[i]);
-		} else {
-			i += forward_alike(glance, from + i, n - i, to + i);
-		}
+		to[i++] = command_make(dw0 & glance->keep.dw0,
+				       dw1 & glance->keep.dw1);
 		*kinds |= (uint32_t)glance->kind;
-		read[glance->place] += i - begun;
+		if (!range)
+			i += forward_alike(glance, from + i, n - i, to + i);
+		else if (i < n)
+			to[i] = command_read_once(&from[i]);
 	}
 	return i;
 }
@@ -662,7 +577,7 @@ void smmuinv__check_report(struct smmuinv_finding *finding,
 
 int smmuinv_check(const struct smmuinv_command *command,
 		  const struct smmuinv_features *guest,
-		  const struct smmuinv_features *host, uint32_t flags,
+		  const struct smmuinv_features *host,
 		  struct smmuinv_finding *finding)
 {
 	struct check_table table;
@@ -670,65 +585,55 @@ int smmuinv_check(const struct smmuinv_command *command,
 	struct check_found found;
 	int verdict;
 
-	if (!command || !guest || !host || (flags & ~SMMUINV_CHECK_STRICT) ||
+	if (!command || !guest || !host ||
 	    (finding && !PARAMS_WRITABLE(finding)))
 		return -EINVAL;
 	copy = command_read_once(command);
-	compile_common(&table, guest, host, flags);
+	compile_common(&table, guest, host);
 	compile_row(&table.rows[row_of(&copy)], row_of(&copy), guest, host);
 	verdict = smmuinv__check_run(&table, &copy, &found);
 	smmuinv__check_report(finding, &found);
 	return verdict;
 }
 
+#define RULE(name) [SMMUINV_RULE_##name]
+
 const char *smmuinv_rule_text(uint32_t rule)
 {
 	static const char *const texts[SMMUINV_RULE_COUNT] = {
-		[SMMUINV_RULE_NONE] = "nothing is wrong",
-		[SMMUINV_RULE_RESERVED_OPCODE] =
-			"the opcode is reserved (4.1.3)",
-		[SMMUINV_RULE_SECURE_OPCODE] =
+		RULE(NONE) = "nothing is wrong",
+		RULE(RESERVED_OPCODE) = "the opcode is reserved (4.1.3)",
+		RULE(SECURE_OPCODE) =
 			"not on a Non-secure Command queue (4.4.2)",
-		[SMMUINV_RULE_SSEC] =
-			"SSec must be 0 on a Non-secure queue (4.1.6)",
-		[SMMUINV_RULE_NO_STAGE1] =
+		RULE(SSEC) = "SSec must be 0 on a Non-secure queue (4.1.6)",
+		RULE(NO_STAGE1) =
 			"the SMMU has no stage 1, IDR0.S1P (4.3.3, 4.4.2)",
-		[SMMUINV_RULE_NO_STAGE2] =
-			"the SMMU has no stage 2, IDR0.S2P (4.4.3)",
-		[SMMUINV_RULE_NO_HYP] =
+		RULE(NO_STAGE2) = "the SMMU has no stage 2, IDR0.S2P (4.4.3)",
+		RULE(NO_HYP) =
 			"the SMMU has no EL2 streams, IDR0.Hyp (4.4.2.7)",
-		[SMMUINV_RULE_NO_ATS] = "the SMMU has no ATS, IDR0.ATS (4.5.1)",
-		[SMMUINV_RULE_NO_PRI] = "the SMMU has no PRI, IDR0.PRI (4.5.2)",
-		[SMMUINV_RULE_NO_STALL] =
+		RULE(NO_ATS) = "the SMMU has no ATS, IDR0.ATS (4.5.1)",
+		RULE(NO_PRI) = "the SMMU has no PRI, IDR0.PRI (4.5.2)",
+		RULE(NO_STALL) =
 			"the SMMU never stalls, IDR0.STALL_MODEL (4.7.1)",
-		[SMMUINV_RULE_NO_MPAM] =
-			"the SMMU has no MPAM, IDR3.MPAM (4.3.5)",
-		[SMMUINV_RULE_NO_DPT] = "the SMMU has no DPT, IDR3.DPT (4.6)",
-		[SMMUINV_RULE_RANGE_RESERVED] =
+		RULE(NO_VMS) =
+			"the SMMU has no VMS, IDR3.MPAM, both stages (4.3.5)",
+		RULE(NO_DPT) = "the SMMU has no DPT, IDR3.DPT (4.6)",
+		RULE(RANGE_RESERVED) =
 			"TG without NUM, SCALE or TTL is reserved (4.4.1.1)",
-		[SMMUINV_RULE_TTL_NEEDS_DS] =
-			"TTL 1 with TG 16K needs IDR5.DS (4.4.1.1)",
-		[SMMUINV_RULE_ATC_SIZE] =
-			"Size is above 52, which is all (4.5.1)",
-		[SMMUINV_RULE_RESP_RESERVED] = "Resp 3 is reserved (4.5.2)",
-		[SMMUINV_RULE_CS_RESERVED] = "CS 3 is reserved (4.7.3)",
-		[SMMUINV_RULE_RES0] = "a RES0 bit is set (4.1.5)",
-		[SMMUINV_RULE_NOT_OFFERED] =
+		RULE(ATC_SIZE) = "Size is above 52, which is all (4.5.1)",
+		RULE(RESP_RESERVED) = "Resp 3 is reserved (4.5.2)",
+		RULE(CS_RESERVED) = "CS 3 is reserved (4.7.3)",
+		RULE(NOT_OFFERED) =
 			"the virtual SMMU does not offer the command",
-		[SMMUINV_RULE_PREFETCH] = "a prefetch is a hint (4.2)",
-		[SMMUINV_RULE_SSID_OUT_OF_RANGE] =
+		RULE(PREFETCH) = "a prefetch is a hint (4.2)",
+		RULE(SSID_OUT_OF_RANGE) =
 			"no such SubstreamID, IDR1.SSIDSIZE (4.1.7)",
-		[SMMUINV_RULE_STREAM_UNKNOWN] =
+		RULE(STREAM_UNKNOWN) =
 			"the StreamID is no device of the host's",
-		[SMMUINV_RULE_NOT_TRANSLATING] =
-			"the stream does not translate, so no CD is cached",
-		[SMMUINV_RULE_ATS_OFF] = "the stream's ATS is off (5.2)",
-		[SMMUINV_RULE_NO_VIOMMU] = "there is no host SMMU",
-		[SMMUINV_RULE_HOST_LACKS] =
-			"the host's SMMU lacks the field or command",
+		RULE(ATS_OFF) = "the stream's ATS is off (5.2)",
+		RULE(NO_VIOMMU) = "there is no host SMMU",
+		RULE(HOST_LACKS) = "the host's SMMU lacks the field or command",
 	};
 
-	if (rule >= SMMUINV_RULE_COUNT)
-		return "?";
-	return texts[rule];
+	return rule < SMMUINV_RULE_COUNT ? texts[rule] : "?";
 }

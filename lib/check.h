@@ -14,6 +14,7 @@
 
 /* What is left to look at once the masks have been applied. */
 enum check_operands {
+	OPERANDS_UNKNOWN, /* of a reserved opcode */
 	OPERANDS_PLAIN,
 	OPERANDS_ADDRESS, /* TLBI by address: the range fields */
 	OPERANDS_ATC,
@@ -31,14 +32,12 @@ struct check_glance {
 	struct command_mask look;
 	struct command_mask want;
 	struct command_mask keep;
-	uint64_t kind;  /* RANK_BIT() of what is forwarded */
-	uint64_t place; /* of the opcode in smmuinv__forwarded_opcodes */
+	uint64_t kind; /* RANK_BIT() of what is forwarded */
 };
 
 /* An opcode's rules. */
 struct check_row {
-	struct command_mask guest;   /* fields that the guest's SMMU has */
-	struct command_mask keep;    /* those that go on; IGNORED ones do not */
+	struct command_mask keep;    /* fields of the guest's SMMU that go on */
 	struct command_mask lacking; /* those that the host's SMMU has not */
 	uint64_t ssec;               /* the SSec bit, where there is one */
 	uint8_t verdict;             /* enum smmuinv_verdict */
@@ -58,7 +57,6 @@ struct check_table {
 	uint8_t guest_ssid_bits;
 	bool guest_ds;
 	bool host_ds;
-	bool strict;
 };
 
 /* What was found; smmuinv_finding without its size. */
@@ -70,8 +68,7 @@ struct check_found {
 
 void smmuinv__check_compile(struct check_table *table,
 			    const struct smmuinv_features *guest,
-			    const struct smmuinv_features *host,
-			    uint32_t flags);
+			    const struct smmuinv_features *host);
 
 /* Returns an enum smmuinv_verdict, or -EOPNOTSUPP; fills in @found always. */
 int smmuinv__check_run(const struct check_table *table,
@@ -79,27 +76,22 @@ int smmuinv__check_run(const struct check_table *table,
 		       struct check_found *found);
 
 /*
- * The canonical form of as many commands as are forwarded, at @to; stops at the
- * first that needs smmuinv__check_run(), and leaves a copy of that one behind
- * them. Returns their number, adds their ranks to @kinds, and counts them in
- * @read, by their places in smmuinv__forwarded_opcodes. @from may be memory
- * that a guest writes to; nothing in it is read twice.
+ * Puts the canonical form of as many commands as are forwarded at @to. It stops
+ * at the first that needs smmuinv__check_run(), and leaves a copy of that one
+ * in the place after them. Returns their number, and adds their ranks to
+ * @kinds.
+ * @from may be memory that a guest writes to; nothing in it is read twice.
  */
 uint32_t smmuinv__check_forward(const struct check_table *table,
 				const struct smmuinv_command *from, uint32_t n,
-				struct smmuinv_command *to, uint32_t *kinds,
-				uint32_t *read);
+				struct smmuinv_command *to, uint32_t *kinds);
 
-/*
- * A CMD_SYNC that is legal, seen at a glance: CS 3 is reserved (4.7.3), and
- * with RES0 bits it needs a closer look.
- */
-static inline bool smmuinv__check_is_sync(const struct check_table *table,
-					  const struct smmuinv_command *command)
+/* A CMD_SYNC that is legal: CS 3 is reserved (4.7.3). */
+static inline bool smmuinv__check_is_sync(const struct smmuinv_command *command)
 {
 	uint64_t dw0 = command_dw0(command);
 
-	return !table->strict && (dw0 & DW0_OPCODE) == SMMUINV_CMD_SYNC &&
+	return (dw0 & DW0_OPCODE) == SMMUINV_CMD_SYNC &&
 	       (dw0 & DW0_CS) != DW0_CS;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tables of the 16-byte format, for the rooms above.
+ * The tables of the 16-byte format, for the other modules.
  */
 #ifndef SMMUINV_LIB_COMMAND_H
 #define SMMUINV_LIB_COMMAND_H
@@ -26,6 +26,7 @@
 #define DW0_SSID_ONE      (UINT64_C(1) << DW0_SSID_SHIFT)
 #define DW0_SCALE_SHIFT   20
 #define DW0_VMID          BITS(47, 32)
+#define DW0_VMID_HIGH     BITS(47, 40)
 #define DW0_SID           BITS(63, 32)
 #define DW0_SID_SHIFT     32
 #define DW0_ASID          BITS(63, 48)
@@ -114,11 +115,22 @@ static inline uint32_t command_sid(const struct smmuinv_command *command)
 	return (uint32_t)(command_dw0(command) >> DW0_SID_SHIFT);
 }
 
-/* The eight that a vIOMMU takes. */
-#define COMMAND_FORWARDED 8
-extern const uint8_t smmuinv__forwarded_opcodes[COMMAND_FORWARDED];
+/*
+ * What is special about an entry of a window, if it is not all zero: why it is
+ * not sent, enum smmuinv_rule, and which vIOMMU has its stream, counted from 1,
+ * if it names one.
+ */
+struct mark {
+	uint32_t rule;
+	uint32_t slot;
+};
 
-/* Every bit that is in some field of the opcode; of the opcode's own too. */
+bool smmuinv__opcode_has_field(uint8_t opcode, enum smmuinv_field field);
+
+/*
+ * Every bit that is in some field of the opcode, its own too. Of DPTI_PA, whose
+ * fields are not decoded, every bit there is.
+ */
 struct command_mask {
 	uint64_t dw0;
 	uint64_t dw1;

@@ -2,458 +2,577 @@
 #include "execute.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include <smmuinv/batch.h>
 
 #include "backend.h"
 #include "command.h"
 
-/* Commands for the host, and of which of the batch's each is the first part. */
-struct slice {
+/* So often the same commands are tried without a change. */
+#define TRIES_MAX 3
+
+/* Commands in a row, of one call. */
+struct span {
 	struct smmuinv_command *commands;
-	uint32_t *origin; /* NULL: in a row from @first on */
-	uint32_t first;
+	const uint32_t *origin; /* NULL: of entry 0 */
 	uint32_t count;
 };
 
-/* A run of calls, and how far it has come. Indices are those of the slice. */
-struct execution {
-	uint32_t done;    /* commands known to be executed, from the first */
-	uint32_t limit;   /* commands worth sending */
-	uint32_t chunk;   /* at most so many in a call */
-	uint32_t refused; /* the command that the kernel refused, or NONE */
-	int error;        /* why not all are worth sending */
-	bool atc_timed_out;
-};
-
-/*
- * How many commands of a failed call are worth believing in enough to be sent
- * again. Only a refusal (-EIO) leaves a count that means something: everything
- * before it was accepted, but since the last 63-entry boundary not sent to the
- * hardware. With every other error nothing is certain.
- */
-static uint32_t accepted(int error, uint32_t asked, uint32_t count)
+static struct span span_part(const struct span *span, uint32_t first,
+			     uint32_t count)
 {
-	return error == -EIO && count < asked ? count : 0;
+	return (struct span){
+		.commands = span->commands + first,
+		.origin = span->origin ? span->origin + first : NULL,
+		.count = count,
+	};
 }
 
-static bool has_atc_inv(const struct smmuinv_command *commands, uint32_t n)
+static bool is_atc_inv(const struct smmuinv_command *command)
+{
+	return smmuinv_command_opcode(command) == SMMUINV_CMD_ATC_INV;
+}
+
+static void lower(uint32_t *index, const struct span *span)
 {
 	uint32_t i;
 
-	for (i = 0; i < n; i++) {
-		if (smmuinv_command_opcode(&commands[i]) == SMMUINV_CMD_ATC_INV)
-			return true;
+	for (i = 0; i < span->count; i++) {
+		uint32_t origin = span->origin ? span->origin[i] : 0;
+
+		if (origin < *index)
+			*index = origin;
 	}
-	return false;
 }
 
-static uint32_t smaller(uint32_t a, uint32_t b)
+/* After a failure that more calls do not mend, nothing more is tried. */
+static bool has_stopped(const struct executor *x)
 {
-	return a < b ? a : b;
+	return x->error && x->error != -ENODEV;
 }
 
-/* The kernel syncs by blocks of 63: a smaller call should not waste one. */
-static uint32_t half_of(uint32_t n)
+void smmuinv__account_open(struct account *a, uint32_t count)
 {
-	enum { BLOCK = 63 };
+	a->fault = (struct smmuinv_fault){ .vsid = SMMUINV_VSID_NONE };
+	a->owed_vsid = SMMUINV_VSID_NONE;
+	a->fault_index = SMMUINV_INDEX_NONE;
+	a->undone = count;
+	a->owed = SMMUINV_INDEX_NONE;
+	a->owed_viommu = 0;
+	a->owed_before = false;
+	a->fresh = false;
+}
 
-	return n / 2 > BLOCK ? n / 2 / BLOCK * BLOCK : n / 2;
+enum fitness { FIT, GONE, OWED };
+
+/*
+ * With the lock. May the command still be sent? Not if its device owes already:
+ * then it is part of that.
+ */
+static enum fitness fitness_of(const struct executor *x,
+			       const struct smmuinv_command *command)
+{
+	struct stream *stream;
+
+	if (!command_names_stream(command))
+		return FIT;
+	stream = smmuinv__stream_find(x->streams, command_sid(command));
+	if (!stream || stream->viommu_id != x->viommu.id)
+		return GONE;
+	if (!is_atc_inv(command))
+		return FIT;
+	if (!stream->ats)
+		return GONE;
+	if (!stream->debt || x->paying)
+		return FIT;
+	/* A payment that is under way is older than this command. */
+	smmuinv__stream_set_debt(x->streams, stream, ++x->streams->debts);
+	return OWED;
+}
+
+/* Only who was asked alone is named. */
+static void note_owed(struct executor *x, const struct span *span, bool named)
+{
+	uint32_t before = x->account->owed;
+
+	lower(&x->account->owed, span);
+	if (x->account->owed == before)
+		return;
+	x->account->owed_vsid =
+		named ? command_sid(&span->commands[0]) : SMMUINV_VSID_NONE;
+	x->account->owed_viommu = x->viommu.id;
 }
 
 /*
- * A failed call. For lack of memory it is tried again in smaller ones, which
- * the kernel may have memory for; otherwise the accepted prefix is all that is
- * still worth sending.
+ * With the lock. Streams have changed since commands were resolved. One that
+ * may not be sent any more gives its place to one that may, because a command
+ * can be executed twice. False if there is none.
  */
-static void absorb(struct execution *e, const struct smmuinv_command *commands,
-		   int rc, uint32_t asked, uint32_t count)
+static bool refit(struct executor *x, struct span *span)
 {
-	if (rc == -ENOMEM && asked > 1) {
-		e->chunk = half_of(asked);
-		return;
+	const struct smmuinv_command *fit = NULL;
+	uint32_t i;
+
+	if (!smmuinv__viommu_find(x->streams, x->viommu.id))
+		return false;
+	for (i = 0; i < span->count && !fit; i++) {
+		if (fitness_of(x, &span->commands[i]) == FIT)
+			fit = &span->commands[i];
 	}
-	e->error = rc;
-	e->limit = e->done + accepted(rc, asked, count);
-	e->refused =
-		rc == -EIO && count < asked ? e->limit : SMMUINV_INDEX_NONE;
-	e->atc_timed_out = rc == -ETIMEDOUT && has_atc_inv(commands, asked);
+	for (i = 0; i < span->count; i++) {
+		struct span one = span_part(span, i, 1);
+		enum fitness fitness = fitness_of(x, one.commands);
+
+		if (fitness == OWED)
+			note_owed(x, &one, true);
+		if (fitness != FIT && fit)
+			*one.commands = *fit;
+	}
+	return fit;
 }
 
-/* An answer that claims success for another number of commands is none. */
-static int invalidate(const struct executor *x,
-		      const struct smmuinv_command *commands, uint32_t asked,
-		      uint32_t *count, struct outcome *outcome)
+/* With the erratum, TLBI and CFGI are executed when they were so twice. */
+static int ask_host(struct executor *x, const struct span *span,
+		    uint32_t *count)
 {
+	bool twice = x->viommu.repeat && !is_atc_inv(span->commands);
 	int rc;
 
-	*count = asked;
-	rc = smmuinv__backend_invalidate(x->vsmmu->backend, x->viommu->id,
-					 commands, count);
-	outcome->calls.retries += outcome->calls.failed != 0;
-	outcome->calls.ioctls++;
-	outcome->calls.commands += asked;
-	if (!rc && *count != asked)
-		rc = -EPROTO;
-	if (rc) {
-		outcome->calls.failed++;
-		outcome->host_error = rc;
-		outcome->host_count = *count;
-	}
-	return rc;
+	*count = span->count;
+	rc = smmuinv__backend_invalidate(x->backend, x->viommu.id,
+					 span->commands, count);
+	if (rc || !twice)
+		return rc;
+	x->account->counters.ioctls++;
+	x->account->counters.host_commands += span->count;
+	x->account->counters.repeats += span->count;
+	return smmuinv__backend_invalidate(x->backend, x->viommu.id,
+					   span->commands, count);
 }
 
 /*
- * After a refusal the accepted prefix is sent by itself, until a call succeeds
- * as a whole: only such a call ends in a sync that covers all its commands.
- * Every turn gets further, makes the calls smaller, or leaves fewer commands to
- * send, so there is an end to them.
+ * One call. On failure @count is what the host says that it has done; only with
+ * -EIO it means anything.
  */
-static struct execution host_execute(const struct executor *x,
-				     const struct slice *slice,
-				     struct outcome *outcome)
+static int call_host(struct executor *x, struct span *span, uint32_t *count)
 {
-	struct execution e = {
-		.limit = slice->count,
-		/* Pages may be more: of more the kernel warns in its log. */
-		.chunk = smaller(slice->count, SMMUINV_BATCH_CAPACITY_MAX),
-		.refused = SMMUINV_INDEX_NONE,
-	};
+	struct host_call call;
+	bool fit;
+	int rc;
 
-	while (e.done < e.limit) {
-		const struct smmuinv_command *commands =
-			slice->commands + e.done;
-		uint32_t asked = smaller(e.limit - e.done, e.chunk);
-		uint32_t count;
-		int rc = invalidate(x, commands, asked, &count, outcome);
+	pthread_mutex_lock(&x->streams->lock);
+	fit = x->changes == x->streams->changes || refit(x, span);
+	if (fit)
+		smmuinv__host_call_begin(x->streams, &call, x->viommu.id);
+	pthread_mutex_unlock(&x->streams->lock);
+	if (!fit)
+		return 0;
+	rc = ask_host(x, span, count);
+	pthread_mutex_lock(&x->streams->lock);
+	smmuinv__host_call_end(x->streams, &call);
+	pthread_mutex_unlock(&x->streams->lock);
+	x->account->counters.ioctls++;
+	x->account->counters.host_commands += span->count;
+	x->account->counters.retries += x->failed;
+	x->retries_left -= x->failed && x->retries_left;
+	if (!rc)
+		return 0;
+	x->failed = true;
+	x->account->counters.failed++;
+	x->account->counters.timeouts += rc == -ETIMEDOUT;
+	x->timeouts_left -= rc == -ETIMEDOUT && x->timeouts_left;
+	/* -ENODEV is for streams. Of a backend's own it says no more than -EIO.
+	 */
+	return rc == -ENODEV ? -EIO : rc;
+}
 
-		if (rc)
-			absorb(&e, commands, rc, asked, count);
-		else
-			e.done += asked;
+/* The devices of an ATC_INV call did not answer, or were not asked. */
+static void owe(struct executor *x, const struct span *span, bool named)
+{
+	uint32_t i;
+
+	pthread_mutex_lock(&x->streams->lock);
+	for (i = 0; i < span->count; i++) {
+		struct stream *stream = smmuinv__stream_find(
+			x->streams, command_sid(&span->commands[i]));
+
+		if (stream)
+			smmuinv__stream_set_debt(x->streams, stream,
+						 ++x->streams->debts);
 	}
-	return e;
+	x->streams->changes++;
+	pthread_mutex_unlock(&x->streams->lock);
+	x->account->fresh = true;
+	note_owed(x, span, named);
 }
 
-/*
- * A canonical command that names a stream is refused when its vDEVICE is gone;
- * -ENOENT says that the vIOMMU is.
- */
-static bool device_gone(const struct slice *slice, const struct execution *e)
+/* Of several failures the first counts; and more than one device's. */
+static void fail(struct executor *x, const struct span *span, int error,
+		 uint64_t vsid)
 {
-	return e->error == -EIO && e->refused == e->done &&
-	       command_names_stream(&slice->commands[e->done]);
-}
+	struct account *a = x->account;
+	uint32_t at = SMMUINV_INDEX_NONE;
 
-/* Why @slice is not complete after @e, and that @completed commands are. */
-static void conclude(const struct executor *x, const struct slice *slice,
-		     const struct execution *e, uint32_t completed,
-		     struct outcome *outcome)
-{
-	outcome->fault_viommu = x->viommu->id;
-	/* -ENODEV is for streams; of a backend's own it says less than -EIO. */
-	outcome->error = e->error == -ENODEV ? -EIO : e->error;
-	outcome->cerror = e->atc_timed_out ? SMMUINV_CERROR_ATC_INV_SYNC :
-					     SMMUINV_CERROR_NONE;
-	outcome->completed = completed;
-	outcome->fault_index = completed;
-	if (!device_gone(slice, e))
+	lower(&at, span);
+	lower(&a->undone, span);
+	/* What was to be paid is not. */
+	if (x->paying)
+		owe(x, span, false);
+	x->error = error;
+	if (a->fault.error && at >= a->fault_index)
 		return;
-	outcome->error = -ENODEV;
-	outcome->fault_vsid = command_sid(&slice->commands[e->done]);
-}
-
-static void swap(struct slice *slice, uint32_t a, uint32_t b)
-{
-	struct smmuinv_command command = slice->commands[a];
-	uint32_t origin = slice->origin[a];
-
-	slice->commands[a] = slice->commands[b];
-	slice->commands[b] = command;
-	slice->origin[a] = slice->origin[b];
-	slice->origin[b] = origin;
-}
-
-/*
- * Of the first @n, those that the erratum asks for twice: not ATC_INV. The
- * others go behind them, so that nothing is missing for who looks at all.
- */
-static void keep_repeated(struct slice *slice, uint32_t n)
-{
-	uint32_t kept = 0;
-	uint32_t i;
-
-	for (i = 0; i < n; i++) {
-		if (smmuinv_command_opcode(&slice->commands[i]) ==
-		    SMMUINV_CMD_ATC_INV)
-			continue;
-		swap(slice, i, kept++);
-	}
-	slice->count = kept;
-}
-
-/*
- * With the erratum, one execution is none: what the first round has done is
- * complete when the second has done it too. Leaves in @slice and @e the round
- * that says how far it came; true if all is complete.
- */
-static bool execute_rounds(const struct executor *x, struct slice *slice,
-			   struct execution *e, struct outcome *outcome)
-{
-	struct execution second;
-	struct slice twice;
-
-	*e = host_execute(x, slice, outcome);
-	if (!x->viommu->repeat)
-		return e->done == slice->count;
-	twice = *slice;
-	keep_repeated(&twice, e->done);
-	second = host_execute(x, &twice, outcome);
-	outcome->calls.repeats += twice.count;
-	if (second.done == twice.count)
-		return e->done == slice->count;
-	*slice = twice;
-	*e = second;
-	return false;
-}
-
-static uint32_t smallest(const uint32_t *numbers, uint32_t n)
-{
-	uint32_t least = UINT32_MAX;
-	uint32_t i;
-
-	for (i = 0; i < n; i++) {
-		if (numbers[i] < least)
-			least = numbers[i];
-	}
-	return least;
-}
-
-/* The highest of @kinds and all below, or none. */
-static uint32_t ranks_upto(uint32_t kinds)
-{
-	return kinds ? (2u << (31 - __builtin_clz(kinds))) - 1 : 0;
-}
-
-/* The ranks below the highest of @kinds. */
-static uint32_t ranks_below(uint32_t kinds)
-{
-	return ranks_upto(kinds) >> 1;
-}
-
-/*
- * For each rank, the lower ones that there are behind a CMD_SYNC before it.
- * What a plan joins to a command that reaches tables goes with that, so all
- * TLBIs wait for what any of them must wait for.
- */
-struct behind {
-	uint32_t ranks[COMMAND_RANKS];
-};
-
-static void look_behind(struct behind *behind, uint32_t before, uint32_t kinds)
-{
-	unsigned int rank;
-
-	if (!(before & ranks_below(kinds)))
-		return;
-	for (rank = 1; rank < COMMAND_RANKS; rank++) {
-		if (kinds & RANK_BIT(rank))
-			behind->ranks[rank] |= before & (RANK_BIT(rank) - 1);
-	}
-	if (kinds & RANKS_TLBI)
-		behind->ranks[COMMAND_RANK_TABLE] |= before & RANKS_CFGI;
-}
-
-/*
- * Before which ranks a call must end, so that what is behind a CMD_SYNC goes
- * down in an earlier one; as few as can be, so each as late as can be.
- */
-static uint32_t breaks_of(const struct behind *behind)
-{
-	uint32_t breaks = 0;
-	unsigned int rank;
-
-	for (rank = 1; rank < COMMAND_RANKS; rank++) {
-		uint32_t upto = RANK_BIT(rank + 1) - 1;
-
-		/* Between the highest behind it and the rank itself. */
-		if (behind->ranks[rank] &&
-		    !(breaks & upto & ~ranks_upto(behind->ranks[rank])))
-			breaks |= RANK_BIT(rank);
-	}
-	return breaks;
-}
-
-static uint32_t planned_breaks(const struct window *w)
-{
-	struct behind behind = { { 0 } };
-	uint32_t before = 0;
-	uint32_t i;
-
-	for (i = 0; i < w->sync_count; i++) {
-		look_behind(&behind, before, w->syncs[i].kinds);
-		before |= w->syncs[i].kinds;
-	}
-	look_behind(&behind, before, w->kinds_since);
-	return breaks_of(&behind);
-}
-
-static struct plan_window plan_window(const struct executor *x,
-				      const struct window *w, uint32_t first)
-{
-	return (struct plan_window){
-		.commands = w->commands + first,
-		.rules = w->skip ? w->skip + first : NULL,
-		.count = w->count - first,
-		.granules = &x->vsmmu->granules,
+	a->fault_index = at;
+	a->fault = (struct smmuinv_fault){
+		.vsid = vsid,
+		.viommu_id = x->viommu.id,
+		.source = SMMUINV_SOURCE_HOST,
+		.error = error,
 	};
 }
 
-/* What the VMM wants to see of a window that was sent. */
-static void trace(const struct executor *x, const struct window *w,
-		  const struct slice *slice, const struct outcome *outcome)
+/* Is what may be spent on this kind of failure spent? */
+static bool is_spent(const struct executor *x, const struct span *span,
+		     int error)
 {
-	if (x->vsmmu->trace && slice->count)
-		x->vsmmu->trace(x->vsmmu->trace_opaque,
-				&(const struct smmuinv_trace){
-					.size = sizeof(struct smmuinv_trace),
-					.viommu_id = x->viommu->id,
-					.guest = w->commands + w->first,
-					.guest_count = w->count - w->first,
-					.host = slice->commands,
-					.host_count = slice->count,
-					.error = outcome->error,
-				});
+	bool slow = error == -ETIMEDOUT || is_atc_inv(span->commands);
+
+	return !x->retries_left || (slow && !x->timeouts_left);
+}
+
+/* Another command in the place of the one of @span. */
+static int call_other(struct executor *x, const struct span *span,
+		      struct smmuinv_command command)
+{
+	struct span other = { &command, span->origin, 1 };
+	uint32_t count;
+
+	return call_host(x, &other, &count);
+}
+
+static struct smmuinv_command cfgi_cd_all(uint64_t dw0)
+{
+	return command_make(SMMUINV_CMD_CFGI_CD_ALL | (dw0 & DW0_SID), 0);
 }
 
 /*
- * The fewest commands, one rank after the other where order matters. False if
- * the host refused one: which of the guest's it was, and that all before it are
- * done, only their own order can show.
+ * A device does not answer; or is it the SMMU? 0 if that takes a command which
+ * asks no device. A refusal is an answer too: the vDEVICE is gone.
  */
-static bool execute_fewest(const struct executor *x, const struct window *w,
-			   struct outcome *outcome)
+static int ask_smmu(struct executor *x, const struct span *span)
 {
-	struct plan *plan = x->plan;
-	const struct plan_window window = plan_window(x, w, w->first);
-	/* Before these ranks a call ends, and behind the last. */
-	uint32_t breaks = planned_breaks(w) | RANK_BIT(COMMAND_RANKS);
-	uint32_t start = 0;
+	int rc = 0;
 
-	smmuinv__plan_fewest(plan, &window);
-	for (; breaks; breaks &= breaks - 1) {
-		uint32_t end = plan->rank_end[__builtin_ctz(breaks) - 1];
-		struct slice slice = {
-			.commands = plan->commands + start,
-			.origin = plan->origin + start,
-			.count = end - start,
-		};
-		struct execution e;
-		bool complete;
+	if (!x->answers)
+		rc = call_other(x, span,
+				cfgi_cd_all(command_dw0(span->commands)));
+	x->answers = !rc || rc == -EIO;
+	return x->answers ? 0 : rc;
+}
 
-		complete = execute_rounds(x, &slice, &e, outcome);
-		start += e.done;
-		if (!complete)
-			conclude(x, &slice, &e,
-				 smallest(plan->origin + start,
-					  plan->count - start),
-				 outcome);
-		trace(x, w, &slice, outcome);
-		if (!complete)
-			return e.refused == SMMUINV_INDEX_NONE;
-		start = end;
+static bool of_one_stream(const struct span *span)
+{
+	uint32_t i;
+
+	for (i = 1; i < span->count; i++) {
+		if (command_sid(&span->commands[i]) !=
+		    command_sid(&span->commands[0]))
+			return false;
 	}
-	outcome->merged = plan->merged;
 	return true;
 }
 
-/* Where the next call has to end, at a CMD_SYNC or at the end of the window. */
-static uint32_t next_break(const struct window *w, uint32_t *sync)
+/* @asked: the commands were sent, and nothing else with them. */
+static bool give_up(struct executor *x, const struct span *span, int error,
+		    bool asked)
 {
-	uint32_t before = 0;
-
-	for (; *sync < w->sync_count; (*sync)++) {
-		const struct window_sync *s = &w->syncs[*sync];
-		uint32_t kinds =
-			*sync + 1 < w->sync_count ? s[1].kinds : w->kinds_since;
-
-		before |= s->kinds;
-		if (!(before & ranks_below(kinds)))
-			continue;
-		(*sync)++;
-		return s->at;
+	if (is_atc_inv(span->commands) &&
+	    (error == -ETIMEDOUT || error == -EIO || !x->timeouts_left)) {
+		error = ask_smmu(x, span);
+		if (!error)
+			owe(x, span, asked && of_one_stream(span));
 	}
-	return w->count;
+	if (error)
+		fail(x, span, error, SMMUINV_VSID_NONE);
+	return false;
 }
 
-/* A row of the guest's commands, as they are if that is all there is to it. */
-static struct slice slice_as_written(const struct executor *x,
-				     const struct window *w, uint32_t from,
-				     uint32_t end, uint32_t *pages_left)
-{
-	const struct plan_window window = plan_window(x, w, 0);
+/*
+ * All that follow return true if the host has executed the commands as they
+ * are. If not, they have seen to it.
+ */
+static bool attempt(struct executor *x, struct span span, uint32_t tries,
+		    int error);
 
-	if (x->plan->host.ril && !w->skip && !x->viommu->repeat)
-		return (struct slice){
-			.commands = w->commands + from,
-			.first = from,
-			.count = end - from,
+/*
+ * The parts of a call that has failed. For a refusal the host names a culprit
+ * by its count, but not every kernel means it: commands before it may be
+ * unsent, and with some it is the start of a block. So each part is tried by
+ * itself, and a count that was wrong is not believed again.
+ */
+static bool split(struct executor *x, const struct span *span, uint32_t hint,
+		  int error)
+{
+	uint32_t rest = span->count - hint - 1;
+
+	if (hint >= span->count || x->hints_lie || error != -EIO) {
+		uint32_t half = span->count / 2;
+
+		attempt(x, span_part(span, 0, half), 0, error);
+		attempt(x, span_part(span, half, span->count - half), 0, error);
+		return false;
+	}
+	if (hint)
+		attempt(x, span_part(span, 0, hint), 0, error);
+	x->hints_lie = attempt(x, span_part(span, hint, 1), 0, error);
+	if (rest)
+		attempt(x, span_part(span, hint + 1, rest), 0, error);
+	return false;
+}
+
+/* Of what @command is a part, and the host may do instead. */
+static struct smmuinv_command covering(const struct smmuinv_command *command)
+{
+	uint64_t dw0 = command_dw0(command);
+
+	switch (dw0 & DW0_OPCODE) {
+	case SMMUINV_CMD_CFGI_CD:
+	case SMMUINV_CMD_CFGI_CD_ALL:
+		return cfgi_cd_all(dw0);
+	case SMMUINV_CMD_ATC_INV:
+		/* Not every device knows Global: of this PASID. */
+		return command_make(dw0, SMMUINV_ATC_SIZE_ALL);
+	default:
+		return command_make(SMMUINV_CMD_TLBI_NH_ALL, 0);
+	}
+}
+
+/*
+ * A command that stays refused, although it was sent alone. With some kernels
+ * that says of an ATC_INV that its device does not answer: then the SMMU still
+ * takes a command for the vDEVICE. And a vDEVICE is gone only if the SMMU takes
+ * a command that names none.
+ */
+static bool repair_refused(struct executor *x, const struct span *span)
+{
+	const struct smmuinv_command *command = span->commands;
+	int rc = call_other(x, span, covering(command));
+
+	x->account->counters.replaced += !rc;
+	if (!rc)
+		return false;
+	if (rc != -EIO || !command_names_stream(command))
+		return give_up(x, span, rc, true);
+	if (is_atc_inv(command))
+		rc = call_other(x, span, cfgi_cd_all(command_dw0(command)));
+	if (!rc) {
+		owe(x, span, true);
+		return false;
+	}
+	if (rc == -EIO)
+		rc = call_other(x, span,
+				command_make(SMMUINV_CMD_TLBI_NH_ALL, 0));
+	if (rc)
+		fail(x, span, rc, SMMUINV_VSID_NONE);
+	else
+		fail(x, span, -ENODEV, command_sid(command));
+	return false;
+}
+
+/*
+ * ATC_INVs that failed. A time-out costs a second, whoever reports it in which
+ * way. So there are few of them, and what is not found out by then all suspects
+ * owe.
+ */
+static bool repair_atc(struct executor *x, const struct span *span,
+		       uint32_t hint, uint32_t tries, int error)
+{
+	/* There is one left, or no ATC_INV would have been sent. */
+	x->timeouts_left -= error == -EIO;
+	if (is_spent(x, span, error))
+		return give_up(x, span, error, true);
+	if (span->count > 1 && (error == -EIO || !of_one_stream(span)))
+		return split(x, span, hint, error);
+	if (!tries)
+		return attempt(x, *span, 1, error);
+	if (error == -EIO)
+		return repair_refused(x, span);
+	return give_up(x, span, error, true);
+}
+
+/* A call has failed. */
+static bool repair(struct executor *x, const struct span *span, uint32_t hint,
+		   uint32_t tries, int error)
+{
+	bool refused = error == -EIO;
+
+	if (is_atc_inv(span->commands) && (refused || error == -ETIMEDOUT))
+		return repair_atc(x, span, hint, tries, error);
+	if (span->count > 1 && (refused || error == -ENOMEM))
+		return split(x, span, hint, error);
+	if (refused && tries)
+		return repair_refused(x, span);
+	if (tries + 1 < TRIES_MAX)
+		return attempt(x, *span, tries + 1, error);
+	return give_up(x, span, error, true);
+}
+
+/* After a failure with @error, or 0 for the first time. */
+static bool attempt(struct executor *x, struct span span, uint32_t tries,
+		    int error)
+{
+	uint32_t count;
+	int rc;
+
+	if (error && has_stopped(x)) {
+		lower(&x->account->undone, &span);
+		return false;
+	}
+	if (error && is_spent(x, &span, error))
+		return give_up(x, &span, error, false);
+	rc = call_host(x, &span, &count);
+	return rc ? repair(x, &span, count, tries, rc) : true;
+}
+
+void smmuinv__execute_calls(struct executor *x, const struct calls *calls)
+{
+	int error = x->error;
+	uint32_t begun = 0;
+	uint32_t i = 0;
+
+	while (i < calls->end_count) {
+		struct span span = {
+			.commands = calls->commands + begun,
+			.origin = calls->origin ? calls->origin + begun : NULL,
+			.count = calls->ends[i] - begun,
 		};
-	smmuinv__plan_as_written(x->plan, &window, from, end, pages_left);
-	return (struct slice){
-		.commands = x->plan->commands,
-		.origin = x->plan->origin,
-		.count = x->plan->count,
-	};
-}
 
-/* One after another, in the guest's order. */
-static void execute_as_written(const struct executor *x, const struct window *w,
-			       struct outcome *outcome)
-{
-	uint32_t pages_left = x->plan->pages_max;
-	uint32_t from = w->first;
-	uint32_t sync = 0;
-	bool complete = true;
-
-	while (complete && from < w->count) {
-		uint32_t end = next_break(w, &sync);
-		struct slice slice;
-		struct execution e;
-
-		slice = slice_as_written(x, w, from, end, &pages_left);
-		from = end;
-		complete = execute_rounds(x, &slice, &e, outcome);
-		if (!complete)
-			conclude(x, &slice, &e,
-				 (slice.origin ? slice.origin[e.done] :
-						 slice.first + e.done) -
-					 w->first,
-				 outcome);
-		trace(x, w, &slice, outcome);
+		/* The kernel warns in its log of more in one call. */
+		if (span.count > SMMUINV_BATCH_CAPACITY_MAX)
+			span.count = SMMUINV_BATCH_CAPACITY_MAX;
+		/* What comes later may rely on what has failed. */
+		if (x->error != error)
+			lower(&x->account->undone, &span);
+		else if (!x->timeouts_left && is_atc_inv(span.commands))
+			/* No more seconds for devices that do not answer. */
+			give_up(x, &span, -ETIMEDOUT, false);
+		else
+			attempt(x, span, 0, 0);
+		begun += span.count;
+		i += begun == calls->ends[i];
 	}
 }
 
-/* Nothing has gone wrong yet; what it has cost so far stays. */
-static void begin(const struct window *w, struct outcome *outcome)
+/* The kernel syncs by blocks of 63. */
+#define PARCEL (8 * 63)
+
+/* Commands for some streams, on their way to one vIOMMU. */
+struct parcel {
+	uint32_t count;
+	struct smmuinv_command commands[PARCEL];
+	uint64_t debts[PARCEL]; /* of the streams, before */
+};
+
+static void parcel_put(struct parcel *p, uint64_t dw0, uint64_t dw1,
+		       const struct stream *stream)
 {
-	outcome->error = 0;
-	outcome->cerror = SMMUINV_CERROR_NONE;
-	outcome->completed = w->count - w->first;
-	outcome->fault_index = SMMUINV_INDEX_NONE;
-	outcome->fault_vsid = 0;
-	outcome->fault_viommu = 0;
+	p->debts[p->count] = stream->debt;
+	p->commands[p->count++] = command_make(
+		dw0 | (uint64_t)stream->vsid << DW0_SID_SHIFT, dw1);
 }
 
-void smmuinv__execute(const struct executor *executor,
-		      const struct window *window, struct outcome *outcome)
+/* Of one stream; at most two commands. */
+static void parcel_put_stream(struct parcel *p, const struct executor *x,
+			      const struct stream *stream,
+			      enum stream_commands which)
 {
-	*outcome = (struct outcome){ 0 };
-	begin(window, outcome);
-	executor->plan->host = executor->viommu->plan;
-	if (!executor->vsmmu->as_written &&
-	    execute_fewest(executor, window, outcome))
+	if (stream->viommu_id != x->viommu.id)
 		return;
-	begin(window, outcome);
-	execute_as_written(executor, window, outcome);
+	if (which == STREAM_CDS) {
+		parcel_put(p, SMMUINV_CMD_CFGI_CD_ALL, 0, stream);
+		return;
+	}
+	if (!stream->ats || (which == STREAM_DEBTS && !stream->debt))
+		return;
+	/* Without PASID, and with any (4.5.1). */
+	parcel_put(p, SMMUINV_CMD_ATC_INV, SMMUINV_ATC_SIZE_ALL, stream);
+	if (x->ssids)
+		parcel_put(p, SMMUINV_CMD_ATC_INV | DW0_SSV | DW0_GLOBAL,
+			   SMMUINV_ATC_SIZE_ALL, stream);
+}
+
+/*
+ * So many devices that owe can be told apart: one time-out for all of them, one
+ * for each halving, and one more for the last.
+ */
+static uint32_t devices_to_ask(const struct executor *x)
+{
+	uint32_t halvings = x->timeouts_left > 2 ? x->timeouts_left - 2 : 0;
+
+	return halvings < 8 ? 1u << halvings : PARCEL / 2;
+}
+
+/* From the stream @vsid on. Returns where to go on; above UINT32_MAX: done. */
+static uint64_t parcel_fill(struct parcel *p, struct executor *x, uint64_t vsid,
+			    enum stream_commands which)
+{
+	uint32_t left = which == STREAM_DEBTS ? devices_to_ask(x) : PARCEL / 2;
+
+	p->count = 0;
+	pthread_mutex_lock(&x->streams->lock);
+	x->changes = x->streams->changes;
+	while (vsid <= UINT32_MAX && left) {
+		const struct stream *stream =
+			smmuinv__stream_next(x->streams, (uint32_t)vsid);
+		uint32_t before = p->count;
+
+		if (!stream) {
+			vsid = (uint64_t)UINT32_MAX + 1;
+			break;
+		}
+		parcel_put_stream(p, x, stream, which);
+		left -= p->count != before;
+		vsid = (uint64_t)stream->vsid + 1;
+	}
+	pthread_mutex_unlock(&x->streams->lock);
+	return vsid;
+}
+
+/* A debt that is newer than the parcel stays. */
+static void parcel_paid(const struct parcel *p, struct executor *x)
+{
+	uint32_t i;
+
+	pthread_mutex_lock(&x->streams->lock);
+	for (i = 0; i < p->count; i++) {
+		struct stream *stream = smmuinv__stream_find(
+			x->streams, command_sid(&p->commands[i]));
+
+		if (stream && stream->debt == p->debts[i])
+			smmuinv__stream_set_debt(x->streams, stream, 0);
+	}
+	pthread_mutex_unlock(&x->streams->lock);
+}
+
+void smmuinv__execute_streams(struct executor *x, enum stream_commands which)
+{
+	uint64_t changes = x->changes;
+	struct parcel parcel;
+	uint64_t vsid = 0;
+
+	x->paying = which != STREAM_CDS;
+	while (vsid <= UINT32_MAX && !has_stopped(x)) {
+		struct calls calls = { .commands = parcel.commands,
+				       .ends = &parcel.count };
+
+		vsid = parcel_fill(&parcel, x, vsid, which);
+		calls.count = parcel.count;
+		calls.end_count = parcel.count != 0;
+		smmuinv__execute_calls(x, &calls);
+		if (x->paying && !has_stopped(x))
+			parcel_paid(&parcel, x);
+	}
+	x->paying = false;
+	/* The vIOMMU may have left since before. */
+	x->changes = changes;
 }

@@ -1,68 +1,74 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One window of commands, executed by one physical SMMU: planned, sent,
- * repaired after partial failures, and an account of what is known to be done.
+ * The only code that asks a host to invalidate. It walks the calls of a plan on
+ * one vIOMMU, and repairs what fails: it tries again, in smaller parts; it
+ * sends a suspect alone; it replaces what stays refused by what covers it; it
+ * writes down what a device owes that does not answer.
  */
 #ifndef SMMUINV_LIB_EXECUTE_H
 #define SMMUINV_LIB_EXECUTE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include <smmuinv/backend.h>
-#include <smmuinv/vsmmu.h>
-
-#include "counters.h"
-#include "plan.h"
-#include "vsmmu.h"
-
-/* A CMD_SYNC between the commands of a window. */
-struct window_sync {
-	uint32_t at;    /* so many commands are before it */
-	uint32_t kinds; /* RANK_BIT() of those since the CMD_SYNC before it */
-	struct smmuinv_command command;
-};
+#include "calls.h"
+#include "stream.h"
 
 /*
- * Commands in canonical form, and where CMD_SYNCs stood between them. Those
- * before
- * @first are not looked at; where there are such, there are no CMD_SYNCs.
+ * What became of a window, on all vIOMMUs so far. A command is named by its
+ * origin, the first entry of the window that it stands for. SMMUINV_INDEX_NONE
+ * is none.
  */
-struct window {
-	struct smmuinv_command *commands;
-	const uint8_t *skip; /* not 0: nothing is to be sent; NULL: none is */
-	uint32_t first;
-	uint32_t count;
-	const struct window_sync *syncs;
-	uint32_t sync_count;
-	uint32_t kinds_since; /* RANK_BIT() of those since the last CMD_SYNC */
-};
-
-/* By whom, and with what. */
-struct executor {
-	const struct smmuinv_vsmmu *vsmmu;
-	const struct viommu *viommu;
-	struct plan *plan;
-};
-
-/*
- * What became of one execution; struct smmuinv_result explains the fields.
- * Indices and numbers of guest commands count from the window's first.
- */
-struct outcome {
-	int error;
-	enum smmuinv_cerror cerror;
-	uint32_t completed;
+struct account {
+	struct smmuinv_fault fault; /* of the host's failures the first */
+	uint64_t owed_vsid;
 	uint32_t fault_index;
-	uint32_t fault_vsid;
-	uint32_t fault_viommu;
-	int host_error;
-	uint32_t host_count;
-	struct calls calls;
-	uint32_t
-		merged; /* guest commands without a host command of their own */
+	uint32_t undone; /* everything before it is executed or owed */
+	uint32_t owed;   /* the first ATC_INV that a device owes */
+	uint32_t owed_viommu;
+	bool owed_before; /* some device owed when the window began */
+	bool fresh;       /* one has just not answered */
+	/* What it adds to them. Counted on from window to window. */
+	struct smmuinv_counters counters;
 };
 
-void smmuinv__execute(const struct executor *executor,
-		      const struct window *window, struct outcome *outcome);
+/* Nothing has happened to @count entries; the counters stay. */
+void smmuinv__account_open(struct account *a, uint32_t count);
+
+/* Calls one vIOMMU for a window. */
+struct executor {
+	/* By whom, and where. */
+	const struct smmuinv_backend *backend;
+	struct streams *streams;
+	struct viommu viommu;
+	bool ssids;       /* ATC entries may have PASIDs */
+	uint64_t changes; /* of @streams, when commands were resolved */
+	/* What may still be spent on failures. */
+	uint32_t retries_left;
+	uint32_t timeouts_left;
+	/* How it went. */
+	int error;      /* the worst that is in @account */
+	bool failed;    /* some call has, so more of them are retries */
+	bool hints_lie; /* the count of a refusal has named a wrong command */
+	bool paying;    /* what streams owe is being sent */
+	bool answers;   /* the SMMU does, although a device does not */
+	struct account *account;
+};
+
+/* Without the lock of @streams. */
+void smmuinv__execute_calls(struct executor *x, const struct calls *calls);
+
+/* Which streams' commands, for smmuinv__execute_streams(). */
+enum stream_commands {
+	STREAM_CDS,  /* CFGI_CD_ALL of each stream */
+	STREAM_ATCS, /* ATC_INV of everything, of each with ATS */
+	STREAM_DEBTS /* the same, of each that owes */
+};
+
+/*
+ * The same for every stream of the vIOMMU. A stream whose ATC was invalidated
+ * owes nothing any more.
+ */
+void smmuinv__execute_streams(struct executor *x, enum stream_commands which);
 
 #endif /* SMMUINV_LIB_EXECUTE_H */

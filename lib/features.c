@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-#include <smmuinv/features.h>
+#include "feature.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "params.h"
 
-/* What a host must have, seen from a guest that was shown it. */
-enum need {
-	NEED_NOTHING,  /* the VMM's own emulation */
-	NEED_AT_LEAST, /* the host's number must not be smaller */
-	NEED_ABSENT,   /* no host can carry it */
-	NEED_COVER,    /* every bit of the guest's must be the host's too */
-	NEED_SAME,     /* the choice that the host has made; 0 leaves it open */
+/* When is what a guest was shown carried by a host? */
+enum carry {
+	ALWAYS,  /* whatever the host has */
+	VMM,     /* the VMM emulates it */
+	AT_MOST, /* the host's number is not smaller */
+	COVER,   /* every bit of the guest's is the host's too */
+	CHOICE,  /* the choice that the host has made; 0 there leaves it open */
+	NEVER,   /* by no host, or the kernel does not report it */
 };
 
 struct feature {
@@ -20,88 +20,123 @@ struct feature {
 	uint8_t idr;
 	uint8_t low;
 	uint8_t bits;
-	uint8_t need;
-	/* The kernel's documentation allows it to be read from hw_info. */
-	bool from_host;
+	uint8_t carry; /* enum carry */
+	uint8_t lost;  /* enum smmuinv_carriage, where it is not carried */
+	/* The largest value to be read from hw_info; 0: it may not be read. */
+	uint8_t host;
 };
 
-/* One line for each register field (6.3.1, 6.3.2, 6.3.4, 6.3.6). */
+#define DIFFERS SMMUINV_DIFFERS
+#define REFUSED SMMUINV_REFUSED
+#define FIELD(reg, name, ...) \
+	[SMMUINV_FEATURE_##name] = { "IDR" #reg "." #name, reg, __VA_ARGS__ }
+
+/* clang-format off */
+/* One line for each register field (6.3.1 to 6.3.6). */
 static const struct feature features_table[SMMUINV_FEATURE_COUNT] = {
-	[SMMUINV_FEATURE_S1P] = { "IDR0.S1P", 0, 1, 1, NEED_NOTHING, false },
-	[SMMUINV_FEATURE_S2P] = { "IDR0.S2P", 0, 0, 1, NEED_NOTHING, false },
-	[SMMUINV_FEATURE_TTF] = { "IDR0.TTF", 0, 2, 2, NEED_COVER, true },
-	[SMMUINV_FEATURE_HYP] = { "IDR0.Hyp", 0, 9, 1, NEED_NOTHING, false },
-	[SMMUINV_FEATURE_ATS] = { "IDR0.ATS", 0, 10, 1, NEED_COVER, false },
-	[SMMUINV_FEATURE_ASID16] = { "IDR0.ASID16", 0, 12, 1, NEED_COVER,
-				     true },
-	[SMMUINV_FEATURE_MSI] = { "IDR0.MSI", 0, 13, 1, NEED_NOTHING, false },
-	[SMMUINV_FEATURE_SEV] = { "IDR0.SEV", 0, 14, 1, NEED_NOTHING, false },
-	[SMMUINV_FEATURE_PRI] = { "IDR0.PRI", 0, 16, 1, NEED_NOTHING, false },
-	[SMMUINV_FEATURE_CD2L] = { "IDR0.CD2L", 0, 19, 1, NEED_COVER, true },
-	[SMMUINV_FEATURE_TTENDIAN] = { "IDR0.TTENDIAN", 0, 21, 2, NEED_SAME,
-				       true },
-	[SMMUINV_FEATURE_STALL_MODEL] = { "IDR0.STALL_MODEL", 0, 24, 2,
-					  NEED_SAME, true },
-	[SMMUINV_FEATURE_TERM_MODEL] = { "IDR0.TERM_MODEL", 0, 26, 1, NEED_SAME,
-					 true },
-	[SMMUINV_FEATURE_SIDSIZE] = { "IDR1.SIDSIZE", 1, 0, 6, NEED_NOTHING,
-				      true },
-	[SMMUINV_FEATURE_SSIDSIZE] = { "IDR1.SSIDSIZE", 1, 6, 5, NEED_AT_LEAST,
-				       true },
-	[SMMUINV_FEATURE_MPAM] = { "IDR3.MPAM", 3, 7, 1, NEED_NOTHING, false },
-	/* Ranges become pages where the host has none. */
-	[SMMUINV_FEATURE_RIL] = { "IDR3.RIL", 3, 10, 1, NEED_NOTHING, true },
-	[SMMUINV_FEATURE_BBML] = { "IDR3.BBML", 3, 11, 2, NEED_AT_LEAST, true },
-	[SMMUINV_FEATURE_DPT] = { "IDR3.DPT", 3, 15, 1, NEED_NOTHING, false },
-	[SMMUINV_FEATURE_GRAN4K] = { "IDR5.GRAN4K", 5, 4, 1, NEED_COVER, true },
-	[SMMUINV_FEATURE_GRAN16K] = { "IDR5.GRAN16K", 5, 5, 1, NEED_COVER,
-				      true },
-	[SMMUINV_FEATURE_GRAN64K] = { "IDR5.GRAN64K", 5, 6, 1, NEED_COVER,
-				      true },
-	[SMMUINV_FEATURE_DS] = { "IDR5.DS", 5, 7, 1, NEED_COVER, true },
-	/* TTL128 is forwarded to no host, so no guest may rely on it. */
-	[SMMUINV_FEATURE_D128] = { "IDR5.D128", 5, 8, 1, NEED_ABSENT, false },
-	[SMMUINV_FEATURE_VAX] = { "IDR5.VAX", 5, 10, 2, NEED_AT_LEAST, true },
-	[SMMUINV_FEATURE_OAS] = { "IDR5.OAS", 5, 0, 3, NEED_NOTHING, false },
+	FIELD(0, S2P, 0, 1, NEVER, DIFFERS, 0), /* nesting is of stage 1 */
+	FIELD(0, S1P, 1, 1, COVER, DIFFERS, 0),
+	FIELD(0, TTF, 2, 2, COVER, DIFFERS, 3),
+	FIELD(0, COHACC, 4, 1, ALWAYS, 0, 0), /* FWB or CANWBS force it */
+	FIELD(0, BTM, 5, 1, NEVER, REFUSED, 0), /* TLBIs not from the queue */
+	FIELD(0, HTTU, 6, 2, NEVER, DIFFERS, 0), /* CD.HA, CD.HD */
+	FIELD(0, DORMHINT, 8, 1, VMM, 0, 0), /* SMMU_STATUSR */
+	[SMMUINV_FEATURE_HYP] = /* STE.STRW is not carried */
+		{ "IDR0.Hyp", 0, 9, 1, NEVER, DIFFERS, 0 },
+	FIELD(0, ATS, 10, 1, COVER, REFUSED, 0),
+	FIELD(0, NS1ATS, 11, 1, ALWAYS, 0, 0), /* takes away only */
+	FIELD(0, ASID16, 12, 1, COVER, REFUSED, 1),
+	FIELD(0, MSI, 13, 1, VMM, 0, 0),
+	FIELD(0, SEV, 14, 1, VMM, 0, 0),
+	FIELD(0, ATOS, 15, 1, VMM, 0, 0), /* the VMM's registers */
+	FIELD(0, PRI, 16, 1, NEVER, DIFFERS, 0), /* no page request arrives */
+	FIELD(0, VMW, 17, 1, ALWAYS, 0, 0), /* the host has one VMID for all */
+	FIELD(0, VMID16, 18, 1, ALWAYS, 0, 0), /* likewise */
+	FIELD(0, CD2L, 19, 1, COVER, DIFFERS, 1),
+	FIELD(0, VATOS, 20, 1, VMM, 0, 0),
+	FIELD(0, TTENDIAN, 21, 2, CHOICE, DIFFERS, 3),
+	FIELD(0, ATSRECERR, 23, 1, NEVER, DIFFERS, 0), /* SMMU_CR2 is the host's */
+	FIELD(0, STALL_MODEL, 24, 2, CHOICE, DIFFERS, 3),
+	FIELD(0, TERM_MODEL, 26, 1, CHOICE, DIFFERS, 1),
+	FIELD(0, ST_LEVEL, 27, 2, VMM, 0, 0),
+	FIELD(0, RME_IMPL, 30, 1, NEVER, DIFFERS, 0), /* GPCF in events */
+	FIELD(1, SIDSIZE, 0, 6, VMM, 0, 32),
+	FIELD(1, SSIDSIZE, 6, 5, AT_MOST, REFUSED, 20),
+	FIELD(1, PRIQS, 11, 5, VMM, 0, 0),
+	FIELD(1, EVENTQS, 16, 5, VMM, 0, 0),
+	FIELD(1, CMDQS, 21, 5, VMM, 0, 0),
+	FIELD(1, ATTR_PERMS_OVR, 26, 1, NEVER, DIFFERS, 0), /* STE.PRIVCFG ... */
+	FIELD(1, ATTR_TYPES_OVR, 27, 1, NEVER, DIFFERS, 0), /* STE.MTCFG ... */
+	FIELD(1, REL, 28, 1, VMM, 0, 0),
+	FIELD(1, QUEUES_PRESET, 29, 1, VMM, 0, 0),
+	FIELD(1, TABLES_PRESET, 30, 1, VMM, 0, 0),
+	FIELD(1, ECMDQ, 31, 1, VMM, 0, 0),
+	FIELD(2, BA_VATOS, 0, 10, VMM, 0, 0),
+	FIELD(3, HAD, 2, 1, NEVER, DIFFERS, 0), /* CD.HAD0, not reported */
+	FIELD(3, PBHA, 3, 1, NEVER, DIFFERS, 0), /* CD.HWU059, not reported */
+	FIELD(3, XNX, 4, 1, NEVER, DIFFERS, 0), /* of stage 2 */
+	FIELD(3, PPS, 5, 1, NEVER, DIFFERS, 0), /* of PRI */
+	FIELD(3, MPAM, 7, 1, NEVER, DIFFERS, 0), /* STE.S1MPAM is not carried */
+	FIELD(3, FWB, 8, 1, NEVER, DIFFERS, 0), /* of stage 2 */
+	FIELD(3, STT, 9, 1, NEVER, DIFFERS, 0), /* CD.T0SZ, not reported */
+	FIELD(3, RIL, 10, 1, ALWAYS, 0, 1), /* ranges become pages */
+	FIELD(3, BBML, 11, 2, AT_MOST, DIFFERS, 2),
+	FIELD(3, E0PD, 13, 1, NEVER, DIFFERS, 0), /* CD.E0PD0, not reported */
+	FIELD(3, PTWNNC, 14, 1, NEVER, DIFFERS, 0), /* of stage 2 */
+	FIELD(3, DPT, 15, 1, NEVER, DIFFERS, 0), /* EATS 3 is not carried */
+	FIELD(3, PASIDTT, 16, 1, NEVER, DIFFERS, 0), /* not reported */
+	FIELD(3, EPAN, 17, 1, NEVER, DIFFERS, 0), /* CD.EPAN0, not reported */
+	FIELD(3, S1PI, 18, 1, NEVER, DIFFERS, 0), /* CD.PIE, not reported */
+	FIELD(3, S2PI, 19, 1, NEVER, DIFFERS, 0), /* of stage 2 */
+	FIELD(3, S2PO, 20, 1, NEVER, DIFFERS, 0), /* of stage 2 */
+	FIELD(3, THE, 21, 1, NEVER, DIFFERS, 0), /* CD.PnCH, not reported */
+	FIELD(3, MTEPERM, 22, 1, NEVER, DIFFERS, 0), /* of stage 2 */
+	FIELD(3, AIE, 23, 1, NEVER, DIFFERS, 0), /* CD.AIE, not reported */
+	[SMMUINV_FEATURE_IMPDEF] = { "IDR4", 4, 0, 32, VMM, 0, 0 },
+	FIELD(5, OAS, 0, 3, VMM, 0, 0), /* the VMM's memory map */
+	FIELD(5, GRAN4K, 4, 1, COVER, REFUSED, 1),
+	FIELD(5, GRAN16K, 5, 1, COVER, REFUSED, 1),
+	FIELD(5, GRAN64K, 6, 1, COVER, REFUSED, 1),
+	FIELD(5, DS, 7, 1, COVER, REFUSED, 1),
+	FIELD(5, D128, 8, 1, NEVER, REFUSED, 0), /* no kernel takes TTL128 */
+	FIELD(5, VAX, 10, 2, AT_MOST, DIFFERS, 1), /* 2 is for D128 only */
+	FIELD(5, STALL_MAX, 16, 16, VMM, 0, 0),
 };
+/* clang-format on */
 
-#define STALL_MODEL_NONE   1u
-#define STALL_MODEL_FORCED 2u
-#define OAS_52_BITS        6u
-#define SSID_BITS_MAX      20u
-#define TTF_AARCH64        2u
+#define STALL_MODEL_NONE     1u
+#define STALL_MODEL_FORCED   2u
+#define STALL_MODEL_RESERVED 3u
+#define TTENDIAN_RESERVED    1u
+#define OAS_52_BITS          6u
+#define SSID_BITS_MAX        20u
+#define TTF_AARCH64          2u
+#define ST_LEVEL_2LEVEL      1u
 
-/* The kernel's list has ST_LEVEL too; a guest's stream table is the VMM's. */
-#define ST_LEVEL_SHIFT     27
-#define ST_LEVEL_2LEVEL    1u
-#define IDR0_COHACC        (1u << 4)
-#define IDR1_EVENTQS_SHIFT 16
-#define IDR1_CMDQS_SHIFT   21
-
-static const struct feature *feature_find(enum smmuinv_feature feature)
+static const struct feature *feature_find(uint32_t feature)
 {
 	static const struct feature none = { .name = "?" };
 
-	if ((unsigned int)feature >= SMMUINV_FEATURE_COUNT)
+	if (feature >= SMMUINV_FEATURE_COUNT)
 		return &none;
 	return &features_table[feature];
 }
 
 static uint32_t feature_mask(const struct feature *f)
 {
-	return ((1u << f->bits) - 1) << f->low;
+	return (uint32_t)(((UINT64_C(1) << f->bits) - 1) << f->low);
 }
 
 uint32_t smmuinv_features_get(const struct smmuinv_features *features,
-			      enum smmuinv_feature feature)
+			      uint32_t feature)
 {
 	const struct feature *f = feature_find(feature);
 
 	return (features->idr[f->idr] & feature_mask(f)) >> f->low;
 }
 
-static void features_set(struct smmuinv_features *features,
-			 enum smmuinv_feature feature, uint32_t value)
+static void features_set(struct smmuinv_features *features, uint32_t feature,
+			 uint32_t value)
 {
 	const struct feature *f = feature_find(feature);
 
@@ -109,91 +144,112 @@ static void features_set(struct smmuinv_features *features,
 	features->idr[f->idr] |= value << f->low;
 }
 
-const char *smmuinv_feature_name(enum smmuinv_feature feature)
+const char *smmuinv_feature_name(uint32_t feature)
 {
 	return feature_find(feature)->name;
 }
 
-bool smmuinv_features_has_granule(const struct smmuinv_features *features,
-				  uint64_t bytes)
+#define GET(features, name) \
+	smmuinv_features_get(features, SMMUINV_FEATURE_##name)
+#define SET(features, name, value) \
+	features_set(features, SMMUINV_FEATURE_##name, value)
+
+bool smmuinv__features_has_granule(const struct smmuinv_features *features,
+				   uint64_t bytes)
 {
-	switch (bytes) {
-	case 4096:
-		return smmuinv_features_get(features, SMMUINV_FEATURE_GRAN4K);
-	case 16384:
-		return smmuinv_features_get(features, SMMUINV_FEATURE_GRAN16K);
-	case 65536:
-		return smmuinv_features_get(features, SMMUINV_FEATURE_GRAN64K);
-	default:
-		return false;
-	}
+	return (bytes == 4096 && GET(features, GRAN4K)) ||
+	       (bytes == 16384 && GET(features, GRAN16K)) ||
+	       (bytes == 65536 && GET(features, GRAN64K));
 }
 
-static bool has_any_granule(const struct smmuinv_features *features)
+static bool has_any_granule(const struct smmuinv_features *f)
 {
-	return smmuinv_features_has_granule(features, 4096) ||
-	       smmuinv_features_has_granule(features, 16384) ||
-	       smmuinv_features_has_granule(features, 65536);
+	return GET(f, GRAN4K) || GET(f, GRAN16K) || GET(f, GRAN64K);
+}
+
+static uint32_t at_most(uint32_t value, uint32_t most)
+{
+	return value < most ? value : most;
+}
+
+/* For every refusal that names what is at fault. */
+static int refuse(uint32_t *lacking, uint32_t feature)
+{
+	if (lacking)
+		*lacking = feature;
+	return -EOPNOTSUPP;
+}
+
+/* Not if a field has a reserved value, or one that no guest can use. */
+static int host_usable(const struct smmuinv_features *host, uint32_t *lacking)
+{
+	if (!(GET(host, TTF) & TTF_AARCH64))
+		return refuse(lacking, SMMUINV_FEATURE_TTF);
+	if (GET(host, TTENDIAN) == TTENDIAN_RESERVED)
+		return refuse(lacking, SMMUINV_FEATURE_TTENDIAN);
+	if (GET(host, STALL_MODEL) == STALL_MODEL_RESERVED)
+		return refuse(lacking, SMMUINV_FEATURE_STALL_MODEL);
+	return has_any_granule(host) ? 0 :
+				       refuse(lacking, SMMUINV_FEATURE_GRAN4K);
 }
 
 int smmuinv_features_from_hw_info(struct smmuinv_features *features,
-				  const struct smmuinv_hw_info *info, bool ats)
+				  const struct smmuinv_hw_info *info, bool ats,
+				  uint32_t *lacking)
 {
 	struct smmuinv_features host = { { 0 } };
-	unsigned int i;
+	struct smmuinv_features raw;
+	uint32_t i;
 
 	if (!features || !info)
 		return -EINVAL;
-	for (i = 0; i < SMMUINV_FEATURE_COUNT; i++) {
-		const struct feature *f = &features_table[i];
-
-		if (f->from_host)
-			host.idr[f->idr] |= info->idr[f->idr] & feature_mask(f);
-	}
-	features_set(&host, SMMUINV_FEATURE_S1P, 1);
-	features_set(&host, SMMUINV_FEATURE_ATS, ats);
-	if (!(smmuinv_features_get(&host, SMMUINV_FEATURE_TTF) & TTF_AARCH64) ||
-	    !has_any_granule(&host))
+	memcpy(raw.idr, info->idr, sizeof(raw.idr));
+	for (i = 0; i < SMMUINV_FEATURE_COUNT; i++)
+		features_set(&host, i,
+			     at_most(smmuinv_features_get(&raw, i),
+				     features_table[i].host));
+	SET(&host, S1P, 1);
+	SET(&host, ATS, ats);
+	if (host_usable(&host, lacking))
 		return -EOPNOTSUPP;
 	*features = host;
 	return 0;
 }
 
-/* A wish, resolved against the host. */
-struct wish {
-	enum smmuinv_feature feature;
-	uint8_t choice;
-};
-
-static int grant(struct smmuinv_features *guest,
-		 const struct smmuinv_features *host, struct wish wish)
+static uint8_t wish(const struct smmuinv_offer *offer, uint8_t granule)
 {
-	uint32_t value = smmuinv_features_get(host, wish.feature);
-
-	if (wish.choice == SMMUINV_ON && !value)
-		return -EOPNOTSUPP;
-	features_set(guest, wish.feature,
-		     wish.choice == SMMUINV_OFF ? 0 : value);
-	return 0;
+	if (!offer->granules)
+		return SMMUINV_AS_HOST;
+	return offer->granules & granule ? SMMUINV_ON : SMMUINV_OFF;
 }
 
-static int grant_optional(struct smmuinv_features *guest,
-			  const struct smmuinv_features *host,
-			  const struct smmuinv_offer *offer,
-			  enum smmuinv_feature *lacking)
+/* Choices of the VMM's, resolved against the host. */
+static int grant_choices(struct smmuinv_features *guest,
+			 const struct smmuinv_features *host,
+			 const struct smmuinv_offer *offer, uint32_t *lacking)
 {
-	const struct wish wishes[] = {
+	const struct {
+		uint32_t feature;
+		uint8_t choice;
+	} wishes[] = {
 		{ SMMUINV_FEATURE_RIL, offer->ril },
 		{ SMMUINV_FEATURE_ATS, offer->ats },
 		{ SMMUINV_FEATURE_ASID16, offer->asid16 },
 		{ SMMUINV_FEATURE_DS, offer->ds },
+		{ SMMUINV_FEATURE_GRAN4K, wish(offer, SMMUINV_GRANULE_4K) },
+		{ SMMUINV_FEATURE_GRAN16K, wish(offer, SMMUINV_GRANULE_16K) },
+		{ SMMUINV_FEATURE_GRAN64K, wish(offer, SMMUINV_GRANULE_64K) },
 	};
 	size_t i;
 
 	for (i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
-		*lacking = wishes[i].feature;
-		if (grant(guest, host, wishes[i]))
-			return -EOPNOTSUPP;
+		uint32_t feature = wishes[i].feature;
+		uint32_t value = smmuinv_features_get(host, feature);
+
+		if (wishes[i].choice == SMMUINV_ON && !value)
+			return refuse(lacking, feature);
+		if (wishes[i].choice != SMMUINV_OFF)
+			features_set(guest, feature, value);
 	}
 	return 0;
 }
@@ -203,88 +259,51 @@ static int grant_optional(struct smmuinv_features *guest,
  * only a guest that knows would set it.
  */
 static int grant_stall(struct smmuinv_features *guest,
-		       const struct smmuinv_features *host, uint8_t choice,
-		       enum smmuinv_feature *lacking)
+		       const struct smmuinv_features *host,
+		       const struct smmuinv_offer *offer, uint32_t *lacking)
 {
-	uint32_t model =
-		smmuinv_features_get(host, SMMUINV_FEATURE_STALL_MODEL);
-	bool wanted = choice == SMMUINV_ON;
+	uint32_t model = GET(host, STALL_MODEL);
+	bool wanted = offer->stall == SMMUINV_ON;
 
-	*lacking = SMMUINV_FEATURE_STALL_MODEL;
 	if (model == (wanted ? STALL_MODEL_NONE : STALL_MODEL_FORCED))
-		return -EOPNOTSUPP;
-	features_set(guest, SMMUINV_FEATURE_STALL_MODEL,
-		     wanted ? model : STALL_MODEL_NONE);
+		return refuse(lacking, SMMUINV_FEATURE_STALL_MODEL);
+	SET(guest, STALL_MODEL, wanted ? model : STALL_MODEL_NONE);
+	SET(guest, STALL_MAX, wanted ? offer->stall_max : 0);
 	return 0;
 }
 
 static int grant_ssids(struct smmuinv_features *guest,
 		       const struct smmuinv_features *host, uint8_t bits,
-		       enum smmuinv_feature *lacking)
+		       uint32_t *lacking)
 {
-	uint32_t most = smmuinv_features_get(host, SMMUINV_FEATURE_SSIDSIZE);
+	uint32_t most = GET(host, SSIDSIZE);
 
-	/* 6.3.2: there are no more than 20, whatever a register says. */
-	if (most > SSID_BITS_MAX)
-		most = SSID_BITS_MAX;
-	*lacking = SMMUINV_FEATURE_SSIDSIZE;
-	if (bits == SMMUINV_SSID_BITS_AS_HOST)
-		bits = (uint8_t)most;
-	if (bits > most)
-		return -EOPNOTSUPP;
-	features_set(guest, SMMUINV_FEATURE_SSIDSIZE, bits);
-	return 0;
-}
-
-static int grant_granules(struct smmuinv_features *guest,
-			  const struct smmuinv_features *host, uint8_t wanted,
-			  enum smmuinv_feature *lacking)
-{
-	const struct {
-		enum smmuinv_feature feature;
-		uint8_t granule;
-	} granules[] = {
-		{ SMMUINV_FEATURE_GRAN4K, SMMUINV_GRANULE_4K },
-		{ SMMUINV_FEATURE_GRAN16K, SMMUINV_GRANULE_16K },
-		{ SMMUINV_FEATURE_GRAN64K, SMMUINV_GRANULE_64K },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(granules) / sizeof(granules[0]); i++) {
-		uint8_t choice = SMMUINV_AS_HOST;
-
-		if (wanted)
-			choice = wanted & granules[i].granule ? SMMUINV_ON :
-								SMMUINV_OFF;
-		*lacking = granules[i].feature;
-		if (grant(guest, host,
-			  (struct wish){ granules[i].feature, choice }))
-			return -EOPNOTSUPP;
-	}
+	if (bits != SMMUINV_SSID_BITS_AS_HOST && bits > most)
+		return refuse(lacking, SMMUINV_FEATURE_SSIDSIZE);
+	SET(guest, SSIDSIZE, at_most(bits, most));
 	return 0;
 }
 
 /*
- * 6.3.6: DS is for the 4K and 16K granules, and addresses of 52 bits, virtual
- * or not, come with the 64K granule or with DS only.
+ * 6.3.6: DS is for the 4K and 16K granules, and comes with virtual addresses of
+ * 52 bits. Addresses of 52 bits, virtual or not, come with the 64K granule or
+ * with DS only.
  */
 static int settle_sizes(struct smmuinv_features *guest, uint8_t ds_choice,
-			enum smmuinv_feature *lacking)
+			uint32_t *lacking)
 {
-	*lacking = SMMUINV_FEATURE_DS;
-	if (!smmuinv_features_get(guest, SMMUINV_FEATURE_GRAN4K) &&
-	    !smmuinv_features_get(guest, SMMUINV_FEATURE_GRAN16K)) {
+	bool small = GET(guest, GRAN4K) || GET(guest, GRAN16K);
+
+	if (!small || !GET(guest, VAX)) {
 		if (ds_choice == SMMUINV_ON)
-			return -EOPNOTSUPP;
-		features_set(guest, SMMUINV_FEATURE_DS, 0);
+			return refuse(lacking, SMMUINV_FEATURE_DS);
+		SET(guest, DS, 0);
 	}
-	if (smmuinv_features_get(guest, SMMUINV_FEATURE_GRAN64K) ||
-	    smmuinv_features_get(guest, SMMUINV_FEATURE_DS))
+	if (GET(guest, GRAN64K) || GET(guest, DS))
 		return 0;
-	features_set(guest, SMMUINV_FEATURE_VAX, 0);
-	*lacking = SMMUINV_FEATURE_OAS;
-	if (smmuinv_features_get(guest, SMMUINV_FEATURE_OAS) == OAS_52_BITS)
-		return -EOPNOTSUPP;
+	SET(guest, VAX, 0);
+	if (GET(guest, OAS) == OAS_52_BITS)
+		return refuse(lacking, SMMUINV_FEATURE_OAS);
 	return 0;
 }
 
@@ -303,14 +322,10 @@ static int oas_encode(uint8_t bits)
 
 static void offer_defaults(struct smmuinv_offer *offer)
 {
-	if (!offer->sid_bits)
-		offer->sid_bits = 16;
-	if (!offer->cmdq_bits)
-		offer->cmdq_bits = 19;
-	if (!offer->eventq_bits)
-		offer->eventq_bits = 19;
-	if (!offer->address_bits)
-		offer->address_bits = 44;
+	offer->sid_bits = offer->sid_bits ? offer->sid_bits : 16;
+	offer->cmdq_bits = offer->cmdq_bits ? offer->cmdq_bits : 19;
+	offer->eventq_bits = offer->eventq_bits ? offer->eventq_bits : 19;
+	offer->address_bits = offer->address_bits ? offer->address_bits : 44;
 }
 
 static bool offer_valid(const struct smmuinv_offer *offer)
@@ -318,6 +333,8 @@ static bool offer_valid(const struct smmuinv_offer *offer)
 	if (offer->ril > SMMUINV_ON || offer->ats > SMMUINV_ON ||
 	    offer->asid16 > SMMUINV_ON || offer->stall > SMMUINV_ON ||
 	    offer->ds > SMMUINV_ON)
+		return false;
+	if (offer->stall == SMMUINV_ON && !offer->stall_max)
 		return false;
 	if (offer->ssid_bits > SSID_BITS_MAX &&
 	    offer->ssid_bits != SMMUINV_SSID_BITS_AS_HOST)
@@ -333,37 +350,34 @@ static bool offer_valid(const struct smmuinv_offer *offer)
 static struct smmuinv_features guest_base(const struct smmuinv_features *host,
 					  const struct smmuinv_offer *offer)
 {
-	static const enum smmuinv_feature as_host[] = {
+	static const uint32_t as_host[] = {
 		SMMUINV_FEATURE_CD2L,       SMMUINV_FEATURE_TTENDIAN,
 		SMMUINV_FEATURE_TERM_MODEL, SMMUINV_FEATURE_BBML,
 		SMMUINV_FEATURE_VAX,
 	};
-	struct smmuinv_features guest = { {
-		[0] = IDR0_COHACC | ST_LEVEL_2LEVEL << ST_LEVEL_SHIFT,
-		[1] = (uint32_t)offer->cmdq_bits << IDR1_CMDQS_SHIFT |
-		      (uint32_t)offer->eventq_bits << IDR1_EVENTQS_SHIFT,
-	} };
+	struct smmuinv_features guest = { { 0 } };
 	size_t i;
 
 	for (i = 0; i < sizeof(as_host) / sizeof(as_host[0]); i++)
 		features_set(&guest, as_host[i],
 			     smmuinv_features_get(host, as_host[i]));
-	features_set(&guest, SMMUINV_FEATURE_S1P, 1);
-	features_set(&guest, SMMUINV_FEATURE_TTF, TTF_AARCH64);
-	features_set(&guest, SMMUINV_FEATURE_MSI, offer->msi);
-	features_set(&guest, SMMUINV_FEATURE_SEV, offer->sev);
-	features_set(&guest, SMMUINV_FEATURE_SIDSIZE, offer->sid_bits);
-	features_set(&guest, SMMUINV_FEATURE_OAS,
-		     (uint32_t)oas_encode(offer->address_bits));
+	SET(&guest, S1P, 1);
+	SET(&guest, TTF, TTF_AARCH64);
+	SET(&guest, COHACC, 1);
+	SET(&guest, ST_LEVEL, ST_LEVEL_2LEVEL);
+	SET(&guest, MSI, offer->msi);
+	SET(&guest, SEV, offer->sev);
+	SET(&guest, SIDSIZE, offer->sid_bits);
+	SET(&guest, CMDQS, offer->cmdq_bits);
+	SET(&guest, EVENTQS, offer->eventq_bits);
+	SET(&guest, OAS, (uint32_t)oas_encode(offer->address_bits));
 	return guest;
 }
 
 int smmuinv_features_offer(struct smmuinv_features *guest,
 			   const struct smmuinv_features *host,
-			   const struct smmuinv_offer *offer,
-			   enum smmuinv_feature *lacking)
+			   const struct smmuinv_offer *offer, uint32_t *lacking)
 {
-	enum smmuinv_feature which;
 	struct smmuinv_features g;
 	struct smmuinv_offer o;
 
@@ -373,97 +387,112 @@ int smmuinv_features_offer(struct smmuinv_features *guest,
 	if (!offer_valid(&o))
 		return -EINVAL;
 	g = guest_base(host, &o);
-	if (grant_optional(&g, host, &o, &which) ||
-	    grant_stall(&g, host, o.stall, &which) ||
-	    grant_ssids(&g, host, o.ssid_bits, &which) ||
-	    grant_granules(&g, host, o.granules, &which) ||
-	    settle_sizes(&g, o.ds, &which)) {
-		if (lacking)
-			*lacking = which;
+	if (host_usable(host, lacking) ||
+	    grant_choices(&g, host, &o, lacking) ||
+	    grant_stall(&g, host, &o, lacking) ||
+	    grant_ssids(&g, host, o.ssid_bits, lacking) ||
+	    settle_sizes(&g, o.ds, lacking))
 		return -EOPNOTSUPP;
-	}
 	*guest = g;
 	return 0;
 }
 
-static bool need_met(enum need need, uint32_t guest, uint32_t host)
+static bool is_carried(enum carry carry, uint32_t guest, uint32_t host)
 {
-	switch (need) {
-	case NEED_AT_LEAST:
-		return host >= guest;
-	case NEED_ABSENT:
-		return !guest;
-	case NEED_COVER:
+	switch (carry) {
+	case AT_MOST:
+		return guest <= host;
+	case COVER:
 		return !(guest & ~host);
-	case NEED_SAME:
+	case CHOICE:
 		return guest == host || !host;
+	case NEVER:
+		return !guest;
 	default:
 		return true;
 	}
 }
 
-int smmuinv_features_compatible(const struct smmuinv_features *guest,
-				const struct smmuinv_features *host,
-				enum smmuinv_feature *lacking)
+static enum smmuinv_carriage carriage(uint32_t feature,
+				      const struct smmuinv_features *guest,
+				      const struct smmuinv_features *host)
 {
-	unsigned int i;
+	const struct feature *f = &features_table[feature];
+	uint32_t shown = smmuinv_features_get(guest, feature);
 
-	if (!guest || !host)
-		return -EINVAL;
+	if (f->carry == VMM && shown)
+		return SMMUINV_EMULATED;
+	if (is_carried(f->carry, shown, smmuinv_features_get(host, feature)))
+		return SMMUINV_CARRIED;
+	return f->lost;
+}
+
+int smmuinv__features_required(const struct smmuinv_features *guest,
+			       const struct smmuinv_features *host,
+			       uint32_t *lacking)
+{
+	uint32_t i;
+
 	for (i = 0; i < SMMUINV_FEATURE_COUNT; i++) {
-		enum need need = features_table[i].need;
-
-		if (need_met(need, smmuinv_features_get(guest, i),
-			     smmuinv_features_get(host, i)))
-			continue;
-		if (lacking)
-			*lacking = (enum smmuinv_feature)i;
-		return -EOPNOTSUPP;
+		if (carriage(i, guest, host) == SMMUINV_REFUSED)
+			return refuse(lacking, i);
 	}
 	return 0;
 }
 
-static int64_t common_value(const struct feature *f, uint32_t a, uint32_t b)
+int smmuinv_features_compatible(const struct smmuinv_features *guest,
+				const struct smmuinv_features *host,
+				struct smmuinv_compatibility *report,
+				uint32_t *lacking)
 {
-	switch (f->need) {
-	case NEED_AT_LEAST:
-	case NEED_NOTHING:
-		return a < b ? a : b;
-	case NEED_SAME:
-		/* 0 is both of the choices that the other numbers are. */
-		return a && b && a != b ? -1 : (int64_t)(a | b);
-	default:
-		return a & b;
+	struct smmuinv_compatibility found = { 0 };
+	uint8_t worst = SMMUINV_EMULATED;
+	uint32_t first = 0;
+	uint32_t i;
+
+	if (!guest || !host || (report && !PARAMS_WRITABLE(report)))
+		return -EINVAL;
+	for (i = 0; i < SMMUINV_FEATURE_COUNT; i++) {
+		found.carriage[i] = (uint8_t)carriage(i, guest, host);
+		if (found.carriage[i] <= worst)
+			continue;
+		worst = found.carriage[i];
+		first = i;
 	}
+	if (report)
+		PARAMS_STORE(report, &found);
+	if (worst == SMMUINV_EMULATED)
+		return 0;
+	if (lacking)
+		*lacking = first;
+	return worst == SMMUINV_DIFFERS ? 1 : -EOPNOTSUPP;
 }
 
 int smmuinv_features_common(struct smmuinv_features *common,
 			    const struct smmuinv_features *a,
-			    const struct smmuinv_features *b,
-			    enum smmuinv_feature *lacking)
+			    const struct smmuinv_features *b, uint32_t *lacking)
 {
 	struct smmuinv_features both = { { 0 } };
-	enum smmuinv_feature at;
+	uint32_t i;
 
 	if (!common || !a || !b)
 		return -EINVAL;
-	for (at = 0; at < SMMUINV_FEATURE_COUNT; at++) {
-		int64_t value = common_value(&features_table[at],
-					     smmuinv_features_get(a, at),
-					     smmuinv_features_get(b, at));
+	for (i = 0; i < SMMUINV_FEATURE_COUNT; i++) {
+		uint32_t x = smmuinv_features_get(a, i);
+		uint32_t y = smmuinv_features_get(b, i);
+		enum carry carry = features_table[i].carry;
 
-		if (value < 0)
-			goto contradiction;
-		features_set(&both, at, (uint32_t)value);
+		/* 0 is both of the choices that the other numbers are. */
+		if (carry == CHOICE && x && y && x != y)
+			return refuse(lacking, i);
+		if (carry == CHOICE)
+			features_set(&both, i, x | y);
+		else
+			features_set(&both, i,
+				     carry == COVER ? x & y : at_most(x, y));
 	}
-	at = SMMUINV_FEATURE_GRAN4K;
 	if (!has_any_granule(&both))
-		goto contradiction;
+		return refuse(lacking, SMMUINV_FEATURE_GRAN4K);
 	*common = both;
 	return 0;
-
-contradiction:
-	if (lacking)
-		*lacking = at;
-	return -EOPNOTSUPP;
 }

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include <linux/ioctl.h>
+#include <sys/ioctl.h>
 
 #define UAPI_IOMMUFD_TYPE          ';'
 #define UAPI_IOMMU_DESTROY         _IO(UAPI_IOMMUFD_TYPE, 0x80)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include <smmuinv/iommufd.h>
+#include <smmuinv/backend.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 
 #include "iommufd-uapi.h"
 

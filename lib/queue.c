@@ -6,42 +6,25 @@
 #include <string.h>
 
 #include "batch.h"
-#include "command.h"
-#include "counters.h"
+#include "check.h"
 #include "params.h"
 #include "vsmmu.h"
 
-#define WINDOW_DEFAULT 4096
-
-/* A command of the guest's, and where it stood. */
-struct written {
-	struct smmuinv_command command;
-	uint32_t index;
-};
+#define WINDOW_DEFAULT   4096
+#define WORK_MAX_DEFAULT 65536
 
 struct smmuinv_queue {
 	struct smmuinv_vsmmu *vsmmu;
 	struct smmuinv_queue_ops ops;
 	void *opaque;
 	struct smmuinv_batch *batch;
-	/* What is in the batch, as the guest wrote it, for ops.seen. */
-	struct written *written; /* NULL without it */
-	/*
-	 * So many of the batch's commands are consumed already: ATC_INVs among
-	 * them timed out, and they go with the next CMD_SYNC.
-	 */
-	uint32_t carried;
-	uint32_t again; /* where the last call ended */
-	bool sev;       /* IDR0.SEV of the guest's */
-	bool msi;       /* IDR0.MSI */
+	/* The batch's entries as the guest wrote them, for ops.settled. */
+	struct smmuinv_command *written; /* NULL without it */
+	uint32_t work_max;
+	bool sev; /* IDR0.SEV of the guest */
+	bool msi; /* IDR0.MSI */
 	bool consuming;
 };
-
-static bool missing_callbacks(const struct smmuinv_ring *ring,
-			      const struct smmuinv_queue_ops *ops)
-{
-	return !ring->base && !ops->read;
-}
 
 int smmuinv_queue_new(struct smmuinv_vsmmu *vsmmu,
 		      const struct smmuinv_queue_params *params,
@@ -53,7 +36,7 @@ int smmuinv_queue_new(struct smmuinv_vsmmu *vsmmu,
 	uint32_t window;
 	int rc;
 
-	if (!vsmmu || !queue || !PARAMS_TAKE(&p, params) ||
+	if (!vsmmu || !queue || !PARAMS_COPY(&p, params) ||
 	    !PARAMS_COPY(&ops, p.ops))
 		return -EINVAL;
 	window = p.window ? p.window : WINDOW_DEFAULT;
@@ -65,23 +48,18 @@ int smmuinv_queue_new(struct smmuinv_vsmmu *vsmmu,
 	q->vsmmu = vsmmu;
 	q->ops = ops;
 	q->opaque = p.opaque;
+	q->work_max = p.work_max ? p.work_max : WORK_MAX_DEFAULT;
 	q->sev = smmuinv_features_get(&vsmmu->guest, SMMUINV_FEATURE_SEV);
 	q->msi = smmuinv_features_get(&vsmmu->guest, SMMUINV_FEATURE_MSI);
 	rc = smmuinv_batch_new(vsmmu, window, &q->batch);
-	if (rc)
-		goto free_queue;
-	if (ops.seen) {
+	if (!rc && ops.settled) {
 		q->written = calloc(window, sizeof(*q->written));
-		if (!q->written) {
-			rc = -ENOMEM;
-			goto free_queue;
-		}
+		rc = q->written ? 0 : -ENOMEM;
 	}
-	*queue = q;
-	return 0;
-
-free_queue:
-	smmuinv_queue_free(q);
+	if (rc)
+		smmuinv_queue_free(q);
+	else
+		*queue = q;
 	return rc;
 }
 
@@ -94,30 +72,29 @@ void smmuinv_queue_free(struct smmuinv_queue *queue)
 	free(queue);
 }
 
-static uint32_t min(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
-/* One call of smmuinv_queue_consume(). */
+/*
+ * One call of smmuinv_queue_consume(). The batch's entry 0 is the queue's entry
+ * at @progress.consumed.
+ */
 struct run {
 	struct smmuinv_queue *queue;
 	struct smmuinv_ring ring;
-	uint32_t limit;    /* commands to look at */
-	uint32_t read;     /* commands that were looked at */
-	uint32_t consumed; /* commands before the new CMDQ_CONS */
-	/* Of the window that was executed: what the VMM was told of. */
-	uint32_t settled;  /* commands of the batch */
-	bool dropping;     /* there are some that were not sent */
-	uint32_t syncs;    /* CMD_SYNCs that were read, not counted yet */
-	uint32_t signaled; /* CMD_SYNCs between them */
-	struct smmuinv_progress *progress;
+	void *opaque;
+	uint32_t produced;
+	uint32_t limit;  /* entries to look at */
+	uint32_t read;   /* entries that were looked at */
+	uint64_t visits; /* streams that were visited for CFGI commands */
+	/* The last command but CMD_SYNCs, if it was a CFGI_STE or _RANGE. */
+	bool neighbour;
+	struct smmuinv_command last;
+	struct account account; /* of the last window; and all counters */
+	struct smmuinv_progress p;
 };
 
-/* The pointer @n commands after CMDQ_CONS, with its wrap bit (3.5.1). */
+/* The pointer @n entries after CMDQ_CONS, with its wrap bit (3.5.1). */
 static uint32_t pointer_at(const struct run *run, uint32_t n)
 {
-	uint32_t wrap_mask = (2u << run->ring.log2size) - 1;
+	uint32_t wrap_mask = (2u << (run->ring.log2size & 31)) - 1;
 
 	return (run->ring.cons + n) & wrap_mask;
 }
@@ -127,495 +104,374 @@ static uint32_t index_at(const struct run *run, uint32_t n)
 	return pointer_at(run, n) & ((1u << run->ring.log2size) - 1);
 }
 
-static void seen(const struct run *run, uint32_t n,
-		 const struct smmuinv_command *command, enum smmuinv_fate fate,
-		 enum smmuinv_rule rule)
+/* The entry at CONS is settled. */
+static void settled(const struct run *run,
+		    const struct smmuinv_command *command, uint32_t fate,
+		    uint32_t rule)
 {
 	const struct smmuinv_queue *q = run->queue;
 
-	if (q->ops.seen)
-		q->ops.seen(q->opaque, index_at(run, n), command, fate, rule);
+	if (q->ops.settled)
+		q->ops.settled(run->opaque, index_at(run, run->p.consumed),
+			       command, fate, rule);
 }
 
-static void seen_batch(const struct run *run, uint32_t first, uint32_t n)
+/* A callback has answered what has no name, or that the VMM failed. */
+static int callback_failed(struct run *run, uint32_t callback, int answer)
 {
-	const struct smmuinv_queue *q = run->queue;
+	run->p.fault = (struct smmuinv_fault){
+		.vsid = SMMUINV_VSID_NONE,
+		.source = SMMUINV_SOURCE_CALLBACK,
+		.error = answer < 0 ? answer : -EPROTO,
+		.callback = callback,
+	};
+	return run->p.fault.error;
+}
+
+/* Commands of the batch, from @first to before @end. */
+static void settle_commands(struct run *run, uint32_t first, uint32_t end)
+{
+	const struct smmuinv_batch *b = run->queue->batch;
+	uint32_t dropped = 0;
 	uint32_t i;
 
-	if (!q->ops.seen)
-		return;
-	for (i = first; i < first + n; i++) {
-		enum smmuinv_rule rule = smmuinv__batch_rule(q->batch, i);
+	if (b->rules)
+		dropped = smmuinv__batch_dropped(b, first, end - first);
+	for (i = first; run->queue->written && i < end; i++) {
+		uint32_t rule = b->marks[i].rule;
 
-		q->ops.seen(q->opaque, q->written[i].index,
-			    &q->written[i].command,
-			    rule == SMMUINV_RULE_NONE ? SMMUINV_FATE_FORWARDED :
-							SMMUINV_FATE_DROPPED,
-			    rule);
+		settled(run, &run->queue->written[i],
+			rule == SMMUINV_RULE_NONE ? SMMUINV_FATE_FORWARDED :
+						    SMMUINV_FATE_DROPPED,
+			rule);
+		run->p.consumed++;
 	}
-}
-
-/* What the window cost; what of it is complete is the guest's to see. */
-static void account(struct smmuinv_progress *p, const struct outcome *outcome)
-{
-	p->host_commands += outcome->calls.commands;
-	p->ioctls += outcome->calls.ioctls;
-	p->fault_vsid = outcome->fault_vsid;
-	p->fault_viommu = outcome->fault_viommu;
-	if (!outcome->host_error)
-		return;
-	p->host_error = outcome->host_error;
-	p->host_count = outcome->host_count;
-}
-
-/* The commands of the batch before @upto, and after those settled already. */
-static void settle_commands(struct run *run, uint32_t upto)
-{
-	const struct smmuinv_queue *q = run->queue;
-	uint32_t first = run->settled;
-	uint32_t n = upto - first;
-	uint32_t dropped =
-		run->dropping ? smmuinv__batch_dropped(q->batch, first, n) : 0;
-
-	seen_batch(run, first, n);
-	run->progress->forwarded += n - dropped;
-	run->progress->dropped += dropped;
-	/* Those that were carried are consumed already. */
-	run->consumed +=
-		upto - (first < q->carried ? min(q->carried, upto) : first);
-	run->settled = upto;
+	if (!run->queue->written)
+		run->p.consumed += end - first;
+	run->account.counters.forwarded += end - first - dropped;
+	run->account.counters.dropped += dropped;
 }
 
 /* 4.7.3. An MSI is asked for by an address. */
-static void sync_of(const struct smmuinv_queue *q,
-		    const struct smmuinv_command *command,
-		    struct smmuinv_sync *sync)
+static struct smmuinv_sync sync_of(const struct smmuinv_queue *q,
+				   const struct smmuinv_command *command)
 {
 	enum { SIG_IRQ = 1, SIG_SEV = 2 };
 	uint64_t dw0 = command_dw0(command);
 	uint64_t cs = (dw0 & DW0_CS) >> DW0_CS_SHIFT;
 	uint64_t address = command_dw1(command) & DW1_MSIADDRESS;
-
-	*sync = (struct smmuinv_sync){
+	struct smmuinv_sync sync = {
 		.irq = cs == SIG_IRQ,
 		.sev = cs == SIG_SEV && q->sev,
 	};
-	if (!sync->irq || !address || !q->msi)
-		return;
-	sync->msi = true;
-	sync->msi_address = address;
-	sync->msi_data = (uint32_t)(dw0 >> DW0_MSIDATA_SHIFT);
-	sync->msi_shareability = (uint8_t)((dw0 & DW0_MSH) >> DW0_MSH_SHIFT);
-	sync->msi_attributes =
+
+	if (!sync.irq || !address || !q->msi)
+		return sync;
+	sync.msi = true;
+	sync.msi_address = address;
+	sync.msi_data = (uint32_t)(dw0 >> DW0_MSIDATA_SHIFT);
+	sync.msi_shareability = (uint8_t)((dw0 & DW0_MSH) >> DW0_MSH_SHIFT);
+	sync.msi_attributes =
 		(uint8_t)((dw0 & DW0_MSIATTR) >> DW0_MSIATTR_SHIFT);
+	return sync;
 }
 
-/* The VMM's own, whatever was mended before it. */
-static int own_failure(struct run *run, int error)
-{
-	run->progress->host_error = 0;
-	run->progress->fault_viommu = 0;
-	return error;
-}
-
-/* A CMD_SYNC with everything before it complete. */
-static int signal_sync(struct run *run, const struct window_sync *sync)
+/* Everything that the CMD_SYNC covers is complete. */
+static int signal_sync(struct run *run, const struct smmuinv_command *command)
 {
 	const struct smmuinv_queue *q = run->queue;
-	struct smmuinv_sync asked;
-	int rc;
 
 	if (q->ops.sync) {
-		sync_of(q, &sync->command, &asked);
-		rc = q->ops.sync(q->opaque, &asked);
-		if (rc < 0)
-			return own_failure(run, rc);
+		const struct smmuinv_sync sync = sync_of(q, command);
+		int rc = q->ops.sync(run->opaque, &sync);
+
+		if (rc)
+			return callback_failed(run, SMMUINV_CALLBACK_SYNC, rc);
 	}
-	seen(run, run->consumed, &sync->command, SMMUINV_FATE_VMM,
-	     SMMUINV_RULE_NONE);
-	run->consumed++;
-	run->progress->vmm++;
-	run->signaled++;
+	if (q->ops.settled)
+		settled(run, command, SMMUINV_FATE_VMM, SMMUINV_RULE_NONE);
+	run->p.consumed++;
+	run->account.counters.vmm++;
 	return 0;
 }
 
-/* In the queue's order: commands before @upto, and the CMD_SYNCs among them. */
-static int settle(struct run *run, uint32_t upto)
-{
-	const struct window_sync *syncs;
-	uint32_t count = smmuinv__batch_syncs(run->queue->batch, &syncs);
-
-	for (;;) {
-		const struct window_sync *sync = &syncs[run->signaled];
-		bool signal = run->signaled < count && sync->at <= upto;
-		int rc;
-
-		settle_commands(run, signal ? sync->at : upto);
-		if (!signal)
-			return 0;
-		rc = signal_sync(run, sync);
-		if (rc)
-			return rc;
-	}
-}
-
 /*
- * 7.1: after a time-out of ATC_INVs the next CMD_SYNC stays, and everything
- * before it is consumed. A guest may never see it complete, but will try it
- * again; what it stands for must then be done. Commands that no CMD_SYNC waits
- * for yet must not keep the guest from those that put an end to it; without
- * room to carry them the queue cannot go on.
+ * A CMD_SYNC covers ATC_INVs that devices owe. 0 if they have answered now;
+ * otherwise the queue stops at it (7.1), or the host has failed.
  */
-static int carry(struct run *run, uint32_t first, const struct outcome *outcome)
+static int pay(struct run *run)
 {
-	struct smmuinv_queue *q = run->queue;
-	const struct window_sync *syncs;
-	uint32_t count = smmuinv__batch_syncs(q->batch, &syncs);
-	bool at_sync = run->signaled < count;
-	uint32_t upto = at_sync ? syncs[run->signaled].at :
-				  smmuinv_batch_count(q->batch);
-
-	if (!at_sync && run->settled == first &&
-	    smmuinv__batch_is_full(q->batch))
-		return outcome->error;
-	run->consumed +=
-		upto - (run->settled < q->carried ? min(q->carried, upto) :
-						    run->settled);
-	q->carried = upto;
-	if (!at_sync)
-		return 0;
-	run->progress->cerror = outcome->cerror;
-	return 1;
-}
-
-/*
- * Out of the batch goes what is settled, from @first on, and what was neither
- * that nor carried: it was not consumed, and is read again.
- */
-static void clean_up(struct run *run, uint32_t first)
-{
-	struct smmuinv_queue *q = run->queue;
-	uint32_t n = run->settled - first;
-
-	if (!first && n == smmuinv_batch_count(q->batch)) {
-		smmuinv_batch_clear(q->batch);
-		q->carried = 0;
-		return;
-	}
-	smmuinv__batch_discard(q->batch, first, n);
-	if (q->written)
-		memmove(q->written + first, q->written + run->settled,
-			(smmuinv_batch_count(q->batch) - first) *
-				sizeof(*q->written));
-	q->carried -= min(n, q->carried - first);
-	smmuinv__batch_truncate(q->batch, q->carried);
-}
-
-/*
- * Have the host execute what was read, and settle what is complete. What is
- * carried goes along only if there is a CMD_SYNC that waits for it.
- */
-static int flush(struct run *run)
-{
-	struct smmuinv_queue *q = run->queue;
-	const struct window_sync *syncs;
-	uint32_t first =
-		smmuinv__batch_syncs(q->batch, &syncs) ? 0 : q->carried;
-	struct outcome outcome;
+	struct smmuinv_result r = RESULT_NONE;
 	int rc;
 
-	smmuinv__batch_execute(q->batch, first, &outcome);
-	account(run->progress, &outcome);
-	run->settled = first;
-	run->signaled = 0;
-	run->dropping =
-		smmuinv__batch_dropped(q->batch, first, outcome.completed);
-	rc = settle(run, first + outcome.completed);
-	if (!rc && outcome.cerror == SMMUINV_CERROR_ATC_INV_SYNC)
-		rc = carry(run, first, &outcome);
-	else if (!rc)
-		rc = outcome.error;
-	clean_up(run, first);
-	/* The guest may count on what is behind the CMD_SYNC that it saw fail.
-	 */
-	if (run->progress->cerror)
-		smmuinv__batch_forget_again(q->batch);
-	return rc;
+	if (smmuinv__vsmmu_pay(run->queue->vsmmu, &run->account))
+		return 0;
+	rc = smmuinv__account_report(&run->account, &r);
+	run->p.fault = r.fault;
+	run->p.cerror = r.cerror;
+	return r.cerror ? 1 : rc;
 }
 
-/* Stop at the command after everything that is complete (7.1). */
-static void stop(struct run *run, enum smmuinv_cerror cerror,
-		 enum smmuinv_rule rule, enum smmuinv_field field)
+/* In the queue's order: all that is done, and the CMD_SYNCs that it allows. */
+static int settle(struct run *run)
 {
-	run->progress->cerror = cerror;
-	run->progress->rule = rule;
-	run->progress->field = field;
-}
-
-static int stop_unreadable(struct run *run)
-{
-	const struct smmuinv_command none = { { 0 } };
-	int rc = flush(run);
-
-	if (rc)
-		return rc;
-	stop(run, SMMUINV_CERROR_ABT, SMMUINV_RULE_NONE, SMMUINV_FIELD_OPCODE);
-	seen(run, run->consumed, &none, SMMUINV_FATE_UNREADABLE,
-	     SMMUINV_RULE_NONE);
-	return 1;
-}
-
-static int stop_illegal(struct run *run, const struct smmuinv_command *raw,
-			enum smmuinv_rule rule, enum smmuinv_field field)
-{
-	int rc = flush(run);
-
-	if (rc)
-		return rc;
-	stop(run, SMMUINV_CERROR_ILL, rule, field);
-	seen(run, run->consumed, raw, SMMUINV_FATE_ILLEGAL, rule);
-	smmuinv__tally_illegal(smmuinv__batch_tally(run->queue->batch), rule);
-	return 1;
-}
-
-static struct smmuinv_streams *streams_of(const struct run *run)
-{
-	return run->queue->vsmmu->streams;
-}
-
-/* So that a loop over vSIDs ends at @last, also if that is the very last. */
-static bool next_stream(const struct run *run, uint32_t *vsid, uint32_t last)
-{
-	return !smmuinv_streams_next(streams_of(run), vsid) && *vsid <= last;
-}
-
-static int call_cfgi_ste(const struct run *run, uint32_t first, uint32_t last,
-			 bool leaf)
-{
-	const struct smmuinv_queue *q = run->queue;
-	uint32_t vsid = first;
+	struct smmuinv_batch *b = run->queue->batch;
+	const struct account *a = &run->account;
+	uint32_t owed = a->owed_before ? 0 : a->owed;
+	uint32_t sync = b->first_sync;
+	uint32_t i = 0;
 	int rc = 0;
 
-	if (q->ops.cfgi_ste_range)
-		rc = q->ops.cfgi_ste_range(q->opaque, first, last, leaf);
-	while (rc >= 0 && q->ops.cfgi_ste && next_stream(run, &vsid, last)) {
-		rc = q->ops.cfgi_ste(q->opaque, vsid, leaf);
-		if (vsid++ == last)
-			break;
+	for (; sync < a->undone; sync = b->marks[sync].rule) {
+		settle_commands(run, i, sync);
+		if (sync >= owed)
+			rc = pay(run);
+		if (!rc)
+			rc = signal_sync(run, &b->commands[sync]);
+		if (rc)
+			return rc;
+		owed = sync >= owed ? SMMUINV_INDEX_NONE : owed;
+		i = sync + 1;
 	}
-	return rc;
-}
-
-/* Commands of the library's own, which nobody is told of. */
-static int execute_own(struct run *run)
-{
-	struct smmuinv_queue *q = run->queue;
-	struct outcome outcome;
-
-	smmuinv__batch_execute_own(q->batch, q->carried, &outcome);
-	account(run->progress, &outcome);
-	smmuinv__batch_truncate(q->batch, q->carried);
-	smmuinv__batch_forget_done(q->batch);
-	return outcome.error;
-}
-
-/* Any CD of the stream may be cached. */
-static int invalidate_cds(struct run *run, uint32_t vsid)
-{
-	struct smmuinv_stream_info info = { .size = sizeof(info) };
-	struct smmuinv_batch *batch = run->queue->batch;
-	struct smmuinv_command command;
-
-	/* One that has gone meanwhile does not translate either. */
-	(void)smmuinv_streams_find(streams_of(run), vsid, &info);
-	if (!info.translates)
-		return 0;
-	smmuinv_command_cfgi_cd_all(&command, vsid);
-	smmuinv__batch_push_own(batch, &command, SMMUINV_RULE_NONE);
-	return smmuinv__batch_is_full(batch) ? execute_own(run) : 0;
+	if (i < a->undone)
+		settle_commands(run, i, a->undone);
+	if (a->undone < b->count)
+		run->p.fault = a->fault;
+	return run->p.fault.error;
 }
 
 /*
- * 4.3.1: what a CFGI_STE names, it invalidates with every CD that was cached
- * through it. The VMM has had its say, so streams are as they will be now.
+ * Have hosts execute what was read, and settle what is done. The rest is not
+ * consumed, and is read again.
  */
-static int invalidate_cds_below(struct run *run, uint32_t first, uint32_t last)
+static int flush_window(struct run *run)
 {
-	uint32_t vsid = first;
+	struct smmuinv_batch *b = run->queue->batch;
+	int rc;
+
+	if (!b->count)
+		return 0;
+	smmuinv__batch_execute(b, &run->account);
+	rc = settle(run);
+	smmuinv_batch_clear(b);
+	return rc;
+}
+
+/* The queue stops at the entry after all that is complete (7.1). */
+static int stop(struct run *run, const struct smmuinv_command *raw,
+		uint32_t cerror, uint32_t rule, uint32_t field)
+{
+	run->p.cerror = cerror;
+	run->p.fault = (struct smmuinv_fault){
+		.vsid = SMMUINV_VSID_NONE,
+		.source = SMMUINV_SOURCE_GUEST,
+		.rule = rule,
+		.field = field,
+	};
+	run->account.counters.illegal += cerror == SMMUINV_CERROR_ILL;
+	settled(run, raw,
+		cerror == SMMUINV_CERROR_ILL ? SMMUINV_FATE_ILLEGAL :
+					       SMMUINV_FATE_UNREADABLE,
+		rule);
+	return 1;
+}
+
+/* CFGI_CD_ALL of a stream whose attachment stayed as it was (4.3.1). */
+static int invalidate_cds(struct run *run, uint32_t vsid)
+{
+	struct smmuinv_batch *b = run->queue->batch;
+	const struct smmuinv_command command = command_make(
+		SMMUINV_CMD_CFGI_CD_ALL | (uint64_t)vsid << DW0_SID_SHIFT, 0);
+
+	smmuinv__batch_push(b, &command, SMMUINV_RULE_NONE);
+	return batch_is_full(b);
+}
+
+/* Commands of the library's own, which are no entries of the queue. */
+static int execute_own(struct run *run)
+{
+	smmuinv__batch_execute(run->queue->batch, &run->account);
+	smmuinv_batch_clear(run->queue->batch);
+	run->p.fault = run->account.fault;
+	return run->p.fault.error;
+}
+
+/* -ENOENT if there is none from @vsid to @last. */
+static int next_stream(const struct run *run, uint64_t *vsid, uint32_t last)
+{
+	struct streams *s = &run->queue->vsmmu->streams;
+	const struct stream *stream = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	if (*vsid <= last)
+		stream = smmuinv__stream_next(s, (uint32_t)*vsid);
+	if (stream)
+		*vsid = stream->vsid;
+	pthread_mutex_unlock(&s->lock);
+	return stream && *vsid <= last ? 0 : -ENOENT;
+}
+
+/* One stream whose STE may have changed. */
+static int visit_stream(struct run *run, uint32_t vsid, bool leaf)
+{
+	const struct smmuinv_queue *q = run->queue;
+	int answer = 0;
+
+	run->visits++;
+	if (q->ops.cfgi_ste)
+		answer = q->ops.cfgi_ste(run->opaque, vsid, leaf);
+	if (answer == SMMUINV_STE_ATTACHED)
+		return 0;
+	if (answer)
+		return callback_failed(run, SMMUINV_CALLBACK_CFGI_STE, answer);
+	return invalidate_cds(run, vsid) ? execute_own(run) : 0;
+}
+
+/* A call that failed may have cost seconds, whatever the host says of it. */
+static bool has_worked(const struct run *run)
+{
+	const struct smmuinv_counters *c = &run->account.counters;
+
+	return c->failed ||
+	       c->host_commands + run->visits + run->queue->batch->count >=
+		       run->queue->work_max;
+}
+
+/* All of them, whatever work_max is: there are as many as the VMM has added. */
+static int visit_streams(struct run *run, uint32_t first, uint32_t last,
+			 bool leaf)
+{
+	struct smmuinv_batch *b = run->queue->batch;
+	uint64_t vsid = first;
 	int rc = 0;
 
-	while (!rc && next_stream(run, &vsid, last)) {
-		rc = invalidate_cds(run, vsid);
-		if (vsid++ == last)
-			break;
-	}
-	return rc ? rc : execute_own(run);
+	while (!rc && !next_stream(run, &vsid, last))
+		rc = visit_stream(run, (uint32_t)vsid++, leaf);
+	if (!rc && b->count)
+		rc = execute_own(run);
+	/* After a failure all of the command is presented again. */
+	smmuinv_batch_clear(b);
+	return rc;
+}
+
+static bool is_same(const struct smmuinv_command *a,
+		    const struct smmuinv_command *b)
+{
+	return a->dw[0] == b->dw[0] && a->dw[1] == b->dw[1];
 }
 
 static int take_cfgi_ste(struct run *run, uint32_t first, uint32_t last,
 			 bool leaf)
 {
-	int rc = call_cfgi_ste(run, first, last, leaf);
+	const struct smmuinv_queue *q = run->queue;
+	int rc = 0;
 
-	/* What comes now is no retry of what failed before. */
-	smmuinv__batch_forget_done(run->queue->batch);
-	return rc < 0 ? own_failure(run, rc) :
-			invalidate_cds_below(run, first, last);
+	if (q->ops.cfgi_ste_range)
+		rc = q->ops.cfgi_ste_range(run->opaque, first, last, leaf);
+	if (rc)
+		return callback_failed(run, SMMUINV_CALLBACK_CFGI_STE_RANGE,
+				       rc);
+	return visit_streams(run, first, last, leaf);
 }
 
-/* 4.3.2: 2^(Range + 1) StreamIDs, aligned to their number. */
-static int take_cfgi_ste_range(struct run *run,
-			       const struct smmuinv_command *command)
+/*
+ * A CFGI_STE or CFGI_STE_RANGE. The guest wrote the STEs before any command
+ * that has been read, so a neighbour that says the same is done already. 4.3.2:
+ * 2^(Range + 1) StreamIDs, aligned to their number.
+ */
+static int hand_over_cfgi(struct run *run,
+			  const struct smmuinv_command *command)
 {
+	uint32_t sid = command_sid(command);
 	uint64_t range = smmuinv_command_get(command, SMMUINV_FIELD_RANGE);
 	uint32_t rest = (uint32_t)((UINT64_C(2) << range) - 1);
-	uint32_t sid = command_sid(command);
+	bool single = smmuinv_command_opcode(command) == SMMUINV_CMD_CFGI_STE;
+	int rc = 0;
 
-	return take_cfgi_ste(run, sid & ~rest, sid | rest, false);
+	if (run->neighbour && is_same(&run->last, command))
+		return 0;
+	if (single)
+		rc = take_cfgi_ste(run, sid, sid,
+				   command_dw1(command) & DW1_LEAF);
+	else
+		rc = take_cfgi_ste(run, sid & ~rest, sid | rest, false);
+	run->neighbour = !rc;
+	run->last = *command;
+	return rc;
 }
 
-static int call_vmm(struct run *run, const struct smmuinv_command *command)
+/* A command that is the VMM's to act on. */
+static int hand_over(struct run *run, const struct smmuinv_command *raw,
+		     const struct smmuinv_command *command)
 {
 	const struct smmuinv_queue *q = run->queue;
-	int rc;
+	uint8_t opcode = smmuinv_command_opcode(command);
+	bool cfgi = opcode == SMMUINV_CMD_CFGI_STE ||
+		    opcode == SMMUINV_CMD_CFGI_STE_RANGE;
+	int rc = SMMUINV_COMMAND_ILLEGAL;
 
-	switch (smmuinv_command_opcode(command)) {
-	case SMMUINV_CMD_CFGI_STE:
-		return take_cfgi_ste(run, command_sid(command),
-				     command_sid(command),
-				     command_dw1(command) & DW1_LEAF);
-	case SMMUINV_CMD_CFGI_STE_RANGE:
-		return take_cfgi_ste_range(run, command);
-	default:
-		rc = q->ops.command(q->opaque, command);
-		return rc < 0 ? own_failure(run, rc) : rc;
-	}
-}
-
-/* What the VMM cannot do unless it has the general callback. */
-static bool offered(const struct smmuinv_queue *q,
-		    const struct smmuinv_command *command)
-{
-	switch (smmuinv_command_opcode(command)) {
-	case SMMUINV_CMD_CFGI_STE:
-	case SMMUINV_CMD_CFGI_STE_RANGE:
-		return true;
-	default:
-		return q->ops.command != NULL;
-	}
-}
-
-static int hand_over(struct run *run, const struct smmuinv_command *raw,
-		     const struct check_found *found)
-{
-	int rc;
-
-	if (!offered(run->queue, &found->command))
-		return stop_illegal(run, raw, SMMUINV_RULE_NOT_OFFERED,
-				    SMMUINV_FIELD_OPCODE);
-	rc = flush(run);
+	if (cfgi)
+		rc = hand_over_cfgi(run, command);
+	else if (q->ops.command)
+		rc = q->ops.command(run->opaque, command);
+	if (cfgi && rc)
+		return rc;
+	if (rc == SMMUINV_COMMAND_ILLEGAL)
+		return stop(run, raw, SMMUINV_CERROR_ILL,
+			    SMMUINV_RULE_NOT_OFFERED, SMMUINV_FIELD_OPCODE);
 	if (rc)
-		return rc;
-	rc = call_vmm(run, &found->command);
-	if (rc < 0)
-		return rc;
-	seen(run, run->consumed, raw, SMMUINV_FATE_VMM, SMMUINV_RULE_NONE);
-	run->read++;
-	run->consumed++;
-	run->progress->vmm++;
+		return callback_failed(run, SMMUINV_CALLBACK_COMMAND, rc);
+	settled(run, raw, SMMUINV_FATE_VMM, SMMUINV_RULE_NONE);
+	run->neighbour &= cfgi;
+	run->p.consumed++;
+	run->account.counters.vmm++;
 	return 0;
-}
-
-/* A CMD_SYNC is signaled when the window is executed. */
-static int hold_sync(struct run *run, const struct smmuinv_command *raw)
-{
-	struct smmuinv_batch *batch = run->queue->batch;
-
-	smmuinv__batch_push_sync(batch, raw);
-	run->read++;
-	run->syncs++;
-	return smmuinv__batch_is_full(batch) ? flush(run) : 0;
-}
-
-/* Of the last @n commands in the batch. */
-static void call_cfgi_cd(const struct smmuinv_queue *q, uint32_t n)
-{
-	uint32_t count = smmuinv_batch_count(q->batch);
-	uint32_t i;
-
-	for (i = count - n; i < count; i++) {
-		const struct smmuinv_command *command =
-			smmuinv__batch_command(q->batch, i);
-
-		if (!(RANK_BIT(command_rank(command)) & RANKS_CFGI))
-			continue;
-		q->ops.cfgi_cd(q->opaque, command_sid(command),
-			       (uint32_t)smmuinv_command_get(
-				       command, SMMUINV_FIELD_SUBSTREAMID),
-			       smmuinv_command_opcode(command) ==
-				       SMMUINV_CMD_CFGI_CD_ALL);
-	}
-}
-
-static int hold_back(struct run *run, const struct smmuinv_command *raw,
-		     const struct check_found *found)
-{
-	struct smmuinv_queue *q = run->queue;
-
-	if (q->written)
-		q->written[smmuinv_batch_count(q->batch)] =
-			(struct written){ *raw, index_at(run, run->read) };
-	smmuinv__batch_push(q->batch, &found->command, found->rule);
-	run->read++;
-	if (q->ops.cfgi_cd && found->rule == SMMUINV_RULE_NONE)
-		call_cfgi_cd(q, 1);
-	return smmuinv__batch_is_full(q->batch) ? flush(run) : 0;
 }
 
 static int stop_unsupported(struct run *run, int error,
 			    const struct check_found *found)
 {
-	int rc = flush(run);
-
-	if (rc)
-		return rc;
-	stop(run, SMMUINV_CERROR_NONE, found->rule, found->field);
+	run->p.fault = (struct smmuinv_fault){
+		.vsid = SMMUINV_VSID_NONE,
+		.source = SMMUINV_SOURCE_GUEST,
+		.error = error,
+		.rule = found->rule,
+		.field = found->field,
+	};
 	return error;
 }
 
-/* One that neither the batch counts nor the CMD_SYNCs' own counter. */
-static void count_read(const struct run *run, const struct smmuinv_command *raw)
-{
-	smmuinv__tally_read(smmuinv__batch_tally(run->queue->batch),
-			    smmuinv_command_opcode(raw), 1);
-}
-
-/* 0 to go on, 1 to stop, or a negative errno. */
+/* One entry. 0 to go on, 1 to stop, or a negative errno. */
 static int step(struct run *run, const struct smmuinv_command *raw)
 {
-	const struct check_table *table = &run->queue->vsmmu->check;
+	struct smmuinv_queue *q = run->queue;
+	struct smmuinv_batch *b = q->batch;
 	struct check_found found;
-	int verdict;
+	int verdict = smmuinv__check_run(&q->vsmmu->check, raw, &found);
+	bool sync = verdict == SMMUINV_VMM &&
+		    smmuinv_command_opcode(raw) == SMMUINV_CMD_SYNC;
+	int rc;
 
-	if (smmuinv__check_is_sync(table, raw))
-		return hold_sync(run, raw);
-	verdict = smmuinv__check_run(table, raw, &found);
-	switch (verdict) {
-	case SMMUINV_FORWARD:
-	case SMMUINV_IGNORE:
-		return hold_back(run, raw, &found);
-	case SMMUINV_VMM:
-		if (smmuinv_command_opcode(raw) == SMMUINV_CMD_SYNC)
-			return hold_sync(run, raw);
-		count_read(run, raw);
-		return hand_over(run, raw, &found);
-	case SMMUINV_ILLEGAL:
-		count_read(run, raw);
-		return stop_illegal(run, raw, found.rule, found.field);
-	default:
-		count_read(run, raw);
-		return stop_unsupported(run, verdict, &found);
+	run->read++;
+	if (q->written)
+		q->written[b->count] = *raw;
+	if (sync || verdict == SMMUINV_FORWARD || verdict == SMMUINV_IGNORE) {
+		run->neighbour &= sync;
+		if (sync)
+			smmuinv__batch_push_sync(b, raw);
+		else
+			smmuinv__batch_push(b, &found.command, found.rule);
+		return batch_is_full(b) ? flush_window(run) : 0;
 	}
+	rc = flush_window(run);
+	if (rc)
+		return rc;
+	if (verdict == SMMUINV_VMM)
+		return hand_over(run, raw, &found.command);
+	if (verdict == SMMUINV_ILLEGAL)
+		return stop(run, raw, SMMUINV_CERROR_ILL, found.rule,
+			    found.field);
+	return stop_unsupported(run, verdict, &found);
 }
 
 /*
@@ -624,40 +480,51 @@ static int step(struct run *run, const struct smmuinv_command *raw)
  */
 static int step_in_memory(struct run *run)
 {
-	struct smmuinv_queue *q = run->queue;
+	struct smmuinv_batch *b = run->queue->batch;
 	const struct smmuinv_command *ring = run->ring.base;
 	uint32_t index = index_at(run, run->read);
-	uint32_t n =
-		min(run->limit - run->read, (1u << run->ring.log2size) - index);
-	struct batch_taken taken =
-		smmuinv__batch_take(q->batch, ring + index, n);
+	uint32_t n = (1u << run->ring.log2size) - index;
 	struct smmuinv_command raw;
+	uint32_t taken;
 
-	run->read += taken.commands + taken.syncs;
-	run->syncs += taken.syncs;
-	if (q->ops.cfgi_cd && taken.kinds & RANKS_CFGI)
-		call_cfgi_cd(q, taken.commands);
-	if (smmuinv__batch_is_full(q->batch))
-		return flush(run);
-	if (taken.commands + taken.syncs == n)
+	if (n > run->limit - run->read)
+		n = run->limit - run->read;
+	taken = smmuinv__batch_take(b, ring + index, n);
+	run->read += taken;
+	run->neighbour &= !b->kinds;
+	if (batch_is_full(b))
+		return flush_window(run);
+	if (taken == n)
 		return 0;
-	raw = *smmuinv__batch_rejected(q->batch);
+	raw = b->commands[b->count];
 	return step(run, &raw);
 }
 
-/* One command, by the VMM's callback or because the VMM wants to see each. */
+/* One entry, by the VMM's callback or because the VMM wants to see each. */
 static int step_single(struct run *run)
 {
+	static const struct smmuinv_command none = { { 0 } };
 	const struct smmuinv_queue *q = run->queue;
 	const struct smmuinv_command *ring = run->ring.base;
 	uint32_t index = index_at(run, run->read);
 	struct smmuinv_command raw;
+	int answer;
+	int rc;
 
-	if (ring)
+	if (ring) {
 		raw = command_read_once(&ring[index]);
-	else if (q->ops.read(q->opaque, index, &raw) < 0)
-		return stop_unreadable(run);
-	return step(run, &raw);
+		return step(run, &raw);
+	}
+	answer = q->ops.read(run->opaque, index, &raw);
+	if (!answer)
+		return step(run, &raw);
+	rc = flush_window(run);
+	if (rc)
+		return rc;
+	if (answer > 0)
+		return callback_failed(run, SMMUINV_CALLBACK_READ, answer);
+	return stop(run, &none, SMMUINV_CERROR_ABT, SMMUINV_RULE_NONE,
+		    SMMUINV_FIELD_OPCODE);
 }
 
 static int consume(struct run *run)
@@ -665,73 +532,139 @@ static int consume(struct run *run)
 	bool single = !run->ring.base || run->queue->written;
 	int rc = 0;
 
-	while (run->read < run->limit && !rc)
+	while (run->read < run->limit && !rc && !has_worked(run))
 		rc = single ? step_single(run) : step_in_memory(run);
-	return rc ? rc : flush(run);
+	if (!rc)
+		rc = flush_window(run);
+	run->p.more =
+		!run->p.cerror && rc >= 0 && run->p.consumed < run->produced;
+	return rc;
 }
 
-void smmuinv_queue_reset(struct smmuinv_queue *queue)
+/* How many entries there are, or -ERANGE if that is more than there can be. */
+static int64_t ring_produced(const struct smmuinv_ring *ring)
 {
-	smmuinv_batch_clear(queue->batch);
-	queue->carried = 0;
-}
-
-static bool ring_valid(const struct smmuinv_ring *ring)
-{
-	return ring->log2size <= SMMUINV_QUEUE_LOG2SIZE_MAX &&
-	       !((uintptr_t)ring->base % sizeof(uint64_t));
-}
-
-/* How many commands to look at, or -ERANGE. */
-static int64_t ring_limit(const struct smmuinv_ring *ring)
-{
-	uint32_t wrap_mask = (2u << ring->log2size) - 1;
+	uint32_t wrap_mask = (2u << (ring->log2size & 31)) - 1;
 	uint32_t produced = (ring->prod - ring->cons) & wrap_mask;
 
-	/* More than the ring holds: the pointers contradict each other. */
-	if (produced > 1u << ring->log2size)
+	if (ring->log2size > SMMUINV_QUEUE_LOG2SIZE_MAX)
 		return -ERANGE;
-	if (ring->max_commands && ring->max_commands < produced)
-		return ring->max_commands;
-	return produced;
+	return produced > 1u << ring->log2size ? -ERANGE : (int64_t)produced;
+}
+
+static int run_begin_call(struct run *run, struct smmuinv_queue *queue,
+			  const struct smmuinv_ring *ring,
+			  const struct smmuinv_progress *progress)
+{
+	int64_t produced;
+
+	if (!queue || !progress || !PARAMS_WRITABLE(progress) ||
+	    !PARAMS_COPY(&run->ring, ring) ||
+	    (uintptr_t)run->ring.base % sizeof(uint64_t) ||
+	    (!run->ring.base && !queue->ops.read))
+		return -EINVAL;
+	if (queue->consuming)
+		return -EBUSY;
+	run->queue = queue;
+	run->opaque = run->ring.opaque ? run->ring.opaque : queue->opaque;
+	run->p.fault.vsid = SMMUINV_VSID_NONE;
+	queue->consuming = true;
+	produced = ring_produced(&run->ring);
+	if (produced < 0) {
+		run->p.fault.source = SMMUINV_SOURCE_POINTERS;
+		run->p.fault.error = (int32_t)produced;
+		return 0;
+	}
+	run->produced = (uint32_t)produced;
+	run->limit = run->produced;
+	if (run->ring.max_commands && run->ring.max_commands < produced)
+		run->limit = run->ring.max_commands;
+	return 0;
+}
+
+static int run_end_call(struct run *run, int rc,
+			struct smmuinv_progress *progress)
+{
+	const struct smmuinv_counters *c = &run->account.counters;
+
+	run->account.counters.read = run->read;
+	smmuinv__counters_add(&run->queue->batch->tally.counters, c);
+	run->p.forwarded = (uint32_t)c->forwarded;
+	run->p.dropped = (uint32_t)c->dropped;
+	run->p.vmm = (uint32_t)c->vmm;
+	run->p.host_commands += (uint32_t)c->host_commands;
+	run->p.ioctls += (uint32_t)c->ioctls;
+	run->p.retries += (uint32_t)c->retries;
+	run->p.timeouts += (uint32_t)c->timeouts;
+	run->p.replaced += (uint32_t)c->replaced;
+	run->queue->consuming = false;
+	run->p.cons = pointer_at(run, run->p.consumed);
+	PARAMS_STORE(progress, &run->p);
+	return rc < 0 ? rc : (int)run->p.consumed;
 }
 
 int smmuinv_queue_consume(struct smmuinv_queue *queue,
 			  const struct smmuinv_ring *ring,
 			  struct smmuinv_progress *progress)
 {
-	struct smmuinv_progress p = { 0 };
-	struct run run = { .queue = queue, .progress = &p };
-	struct tally *tally;
-	int64_t limit;
+	struct run run = { 0 };
+	int rc = run_begin_call(&run, queue, ring, progress);
+
+	if (rc)
+		return rc;
+	rc = run.p.fault.error ? run.p.fault.error : consume(&run);
+	return run_end_call(&run, rc, progress);
+}
+
+/* The command at CONS, if it is one for the host. */
+static int skip(struct run *run)
+{
+	struct smmuinv_queue *q = run->queue;
+	const struct smmuinv_command *ring = run->ring.base;
+	struct smmuinv_result result = { .size = sizeof(result) };
+	struct smmuinv_command raw;
+	struct check_found found;
 	int rc;
 
-	if (!queue || !progress || !PARAMS_WRITABLE(progress) ||
-	    !PARAMS_COPY(&run.ring, ring) || !ring_valid(&run.ring) ||
-	    missing_callbacks(&run.ring, &queue->ops))
-		return -EINVAL;
-	if (queue->consuming)
-		return -EBUSY;
-	/* What was begun is not gone on with elsewhere. */
-	if (pointer_at(&run, 0) != queue->again)
-		smmuinv__batch_forget_done(queue->batch);
-	limit = ring_limit(&run.ring);
-	if (limit > 0) {
-		run.limit = (uint32_t)limit;
-		queue->consuming = true;
-		rc = consume(&run);
-		queue->consuming = false;
-	} else {
-		rc = (int)limit;
+	if (!run->limit)
+		return 0;
+	if (ring)
+		raw = command_read_once(&ring[index_at(run, 0)]);
+	else if (q->ops.read(run->opaque, index_at(run, 0), &raw))
+		return 0;
+	if (smmuinv__check_run(&q->vsmmu->check, &raw, &found) !=
+	    SMMUINV_FORWARD)
+		return 0;
+	run->read = 1;
+	rc = smmuinv_vsmmu_invalidate_all(q->vsmmu, &result);
+	/* What devices owe, CMD_SYNCs wait for. */
+	if (result.cerror)
+		rc = 0;
+	/* The counters have them already. */
+	run->p.host_commands = result.host_commands;
+	run->p.ioctls = result.ioctls;
+	run->p.retries = result.retries;
+	run->p.timeouts = result.timeouts;
+	run->p.replaced = result.replaced;
+	if (rc) {
+		run->p.fault = result.fault;
+		return rc;
 	}
-	p.consumed = run.consumed;
-	p.cons = pointer_at(&run, run.consumed);
-	queue->again = p.cons;
-	tally = smmuinv__batch_tally(queue->batch);
-	smmuinv__tally_read(tally, SMMUINV_CMD_SYNC, run.syncs);
-	counter_add(&tally->now.vmm, p.vmm);
-	if (p.cerror)
-		counter_add(&tally->now.stops[p.cerror], 1);
-	PARAMS_STORE(progress, &p);
-	return rc < 0 ? rc : (int)run.consumed;
+	settled(run, &raw, SMMUINV_FATE_FORWARDED, SMMUINV_RULE_NONE);
+	run->p.consumed = 1;
+	run->account.counters.forwarded = 1;
+	return 1;
+}
+
+int smmuinv_queue_invalidate_all(struct smmuinv_queue *queue,
+				 const struct smmuinv_ring *ring,
+				 struct smmuinv_progress *progress)
+{
+	struct run run = { 0 };
+	int rc = run_begin_call(&run, queue, ring, progress);
+
+	if (rc)
+		return rc;
+	rc = run.p.fault.error ? run.p.fault.error : skip(&run);
+	return run_end_call(&run, rc, progress);
 }

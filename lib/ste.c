@@ -46,11 +46,6 @@
 #define STALL_MODEL_BOTH 0u
 #define STALL_MODEL_NONE 1u
 #define SSID_BITS_MAX    20u
-#define IDR0_VMID16      (1u << 18)
-
-/* L1CD (5.3) */
-#define L1CD_V     BITS(0, 0)
-#define L1CD_L2PTR BITS(55, 12)
 
 /* A CD has 64 bytes, an L1CD 8; a leaf table by S1Fmt 1, 64 or 1024 CDs. */
 #define CD_LOG2   6u
@@ -58,7 +53,7 @@
 static const uint8_t leaf_log2[] = { 0, 6, 10 };
 
 /* The words that count; the others are stage 2's, or not the kernel's. */
-struct entry {
+struct ste_words {
 	uint64_t word[3];
 };
 
@@ -84,7 +79,8 @@ static void drop_value(uint64_t *word, uint64_t mask, uint64_t value)
  * SMMU need not ignore the same, so none of it may reach the host: S1CDMax
  * counts there although the guest was shown no SubstreamIDs, for instance.
  */
-static void drop_ignored(struct entry *e, const struct smmuinv_features *guest)
+static void drop_ignored(struct ste_words *e,
+			 const struct smmuinv_features *guest)
 {
 	uint64_t *word = e->word;
 
@@ -121,7 +117,7 @@ static unsigned int substream_bits(const struct smmuinv_features *features)
 }
 
 /* A stage-1 entry without its IGNORED fields, in the order of 5.2.2. */
-static enum smmuinv_ste_rule illegal(const struct entry *e,
+static enum smmuinv_ste_rule illegal(const struct ste_words *e,
 				     const struct smmuinv_features *guest)
 {
 	uint64_t eats = bits_get(e->word[1], STE1_EATS);
@@ -144,33 +140,34 @@ static enum smmuinv_ste_rule illegal(const struct entry *e,
 	if ((e->word[0] & STE0_S1CONTEXTPTR) >> address_bits(guest))
 		return SMMUINV_STE_RULE_S1CONTEXTPTR;
 	if (bits_get(e->word[2], STE2_S2VMID) > UINT8_MAX &&
-	    !(guest->idr[0] & IDR0_VMID16))
+	    !feature(guest, SMMUINV_FEATURE_VMID16))
 		return SMMUINV_STE_RULE_S2VMID;
 	return SMMUINV_STE_RULE_NONE;
 }
 
 /*
- * A guest that smmuinv_features_compatible() allows on this host asks for none
- * of it; on another, the host's SMMU would find the STE illegal, or the kernel
- * would refuse it.
+ * For which the host's SMMU would find the STE illegal, or the kernel would
+ * refuse it. There is none if smmuinv_features_compatible() returns 0.
  */
-static bool host_lacks(const struct entry *e,
-		       const struct smmuinv_features *host)
+static uint32_t host_feature_lacking(const struct ste_words *e,
+				     const struct smmuinv_features *host)
 {
 	if (bits_get(e->word[0], STE0_S1CDMAX) > substream_bits(host))
-		return true;
+		return SMMUINV_FEATURE_SSIDSIZE;
 	if ((e->word[0] & STE0_S1FMT) && !feature(host, SMMUINV_FEATURE_CD2L))
-		return true;
+		return SMMUINV_FEATURE_CD2L;
 	if ((e->word[1] & STE1_S1STALLD) &&
 	    feature(host, SMMUINV_FEATURE_STALL_MODEL) != STALL_MODEL_BOTH)
-		return true;
+		return SMMUINV_FEATURE_STALL_MODEL;
 	if ((e->word[1] & STE1_EATS) && !feature(host, SMMUINV_FEATURE_ATS))
-		return true;
-	return (e->word[0] & STE0_S1CONTEXTPTR) >> KERNEL_ADDRESS_BITS;
+		return SMMUINV_FEATURE_ATS;
+	if ((e->word[0] & STE0_S1CONTEXTPTR) >> KERNEL_ADDRESS_BITS)
+		return SMMUINV_FEATURE_OAS;
+	return SMMUINV_FEATURE_COUNT;
 }
 
 /* The kernel runs a nested stream as EL1, with the one VMID of its vIOMMU. */
-static enum smmuinv_ste_rule not_carried(const struct entry *e,
+static enum smmuinv_ste_rule not_carried(const struct ste_words *e,
 					 const struct smmuinv_features *host)
 {
 	if (e->word[1] & STE1_STRW)
@@ -179,14 +176,15 @@ static enum smmuinv_ste_rule not_carried(const struct entry *e,
 		return SMMUINV_STE_RULE_DPT;
 	if (e->word[2] & STE2_S2VMID)
 		return SMMUINV_STE_RULE_VMID;
-	return host_lacks(e, host) ? SMMUINV_STE_RULE_HOST_LACKS :
-				     SMMUINV_STE_RULE_NONE;
+	if (host_feature_lacking(e, host) != SMMUINV_FEATURE_COUNT)
+		return SMMUINV_STE_RULE_HOST_LACKS;
+	return SMMUINV_STE_RULE_NONE;
 }
 
 /* V and Config, and with stage 1 alone the rest (5.2.2). */
-static enum smmuinv_ste_rule judge(const struct entry *e,
-				   const struct smmuinv_features *guest,
-				   const struct smmuinv_features *host)
+static enum smmuinv_ste_rule judge_config(const struct ste_words *e,
+					  const struct smmuinv_features *guest,
+					  const struct smmuinv_features *host)
 {
 	uint64_t config = bits_get(e->word[0], STE0_CONFIG);
 	enum smmuinv_ste_rule rule;
@@ -238,7 +236,7 @@ static bool stalls_are_hidden(const struct smmuinv_features *guest,
 	       feature(host, SMMUINV_FEATURE_STALL_MODEL) == STALL_MODEL_BOTH;
 }
 
-static void translate(struct smmuinv_ste *ste, const struct entry *e,
+static void translate(struct smmuinv_ste *ste, const struct ste_words *e,
 		      bool hide_stalls)
 {
 	uint64_t word0 = e->word[0] & VSTE0 & ~STE0_S1CONTEXTPTR;
@@ -256,134 +254,71 @@ static void translate(struct smmuinv_ste *ste, const struct entry *e,
 	ste->vste[1] = htole64(word1);
 }
 
-/* Nothing but V and Config: in bypass everything else is IGNORED (5.2.1). */
-static void bypass(struct smmuinv_ste *ste, const struct entry *e)
-{
-	ste->config = SMMUINV_STE_BYPASS;
-	ste->vste[0] = htole64(e->word[0] & (STE0_V | STE0_CONFIG));
-}
-
 int smmuinv_ste_read(struct smmuinv_ste *ste, const void *bytes,
 		     const struct smmuinv_features *guest,
 		     const struct smmuinv_features *host)
 {
 	/* Until we know better, V and Config 0, which is an abort. */
 	struct smmuinv_ste found = { .vste = { htole64(STE0_V) } };
-	struct entry e;
+	struct ste_words e;
 	uint64_t config;
 
 	if (!ste || !PARAMS_WRITABLE(ste) || !words_readable(bytes) || !guest ||
 	    !host)
 		return -EINVAL;
-	e = (struct entry){ { word_read_once(bytes, 0),
-			      word_read_once(bytes, 1),
-			      word_read_once(bytes, 2) } };
+	e = (struct ste_words){ { word_read_once(bytes, 0),
+				  word_read_once(bytes, 1),
+				  word_read_once(bytes, 2) } };
 	drop_ignored(&e, guest);
-	found.rule = judge(&e, guest, host);
+	found.rule = judge_config(&e, guest, host);
+	if (found.rule == SMMUINV_STE_RULE_HOST_LACKS)
+		found.lacking = host_feature_lacking(&e, host);
 	config = bits_get(e.word[0], STE0_CONFIG);
 	if (!found.rule && config == (CONFIG_PASSES | CONFIG_S1))
 		translate(&found, &e, stalls_are_hidden(guest, host));
-	else if (!found.rule && config == CONFIG_PASSES)
-		bypass(&found, &e);
+	/* In bypass everything but V and Config is IGNORED (5.2.1). */
+	if (!found.rule && config == CONFIG_PASSES) {
+		found.config = SMMUINV_STE_BYPASS;
+		found.vste[0] = htole64(e.word[0] & (STE0_V | STE0_CONFIG));
+	}
 	PARAMS_STORE(ste, &found);
 	return found.rule < SMMUINV_STE_RULE_STAGE2 ? 0 : -EOPNOTSUPP;
 }
 
-/* Copies @ste if it has a CD for @ssid. */
-static int has_cd(struct smmuinv_ste *copy, const struct smmuinv_ste *ste,
-		  uint32_t ssid)
-{
-	if (!PARAMS_TAKE(copy, ste) || copy->s1fmt >= S1FMT_RESERVED ||
-	    copy->s1cdmax > SSID_BITS_MAX)
-		return -EINVAL;
-	if (copy->config != SMMUINV_STE_TRANSLATE || ssid >> copy->s1cdmax)
-		return -ENOENT;
-	return 0;
-}
-
-int smmuinv_ste_find_cd(const struct smmuinv_ste *ste, uint32_t ssid,
-			uint64_t *address)
-{
-	struct smmuinv_ste s;
-	int error;
-
-	if (!address)
-		return -EINVAL;
-	error = has_cd(&s, ste, ssid);
-	if (error)
-		return error;
-	if (!s.s1fmt) {
-		*address = s.s1contextptr + ((uint64_t)ssid << CD_LOG2);
-		return 0;
-	}
-	ssid >>= leaf_log2[s.s1fmt];
-	*address = s.s1contextptr + ((uint64_t)ssid << L1CD_LOG2);
-	return 1;
-}
-
-int smmuinv_ste_follow_l1cd(const struct smmuinv_ste *ste, uint32_t ssid,
-			    const void *l1cd, uint64_t *address)
-{
-	struct smmuinv_ste s;
-	uint64_t leaf;
-	uint64_t index;
-	int error;
-
-	if (!address || !words_readable(l1cd))
-		return -EINVAL;
-	error = has_cd(&s, ste, ssid);
-	if (error)
-		return error;
-	if (!s.s1fmt)
-		return -EINVAL;
-	leaf = word_read_once(l1cd, 0);
-	if (!(leaf & L1CD_V))
-		return -ENOENT;
-	/* Leaves are aligned to their size; the bits below are zero (5.2). */
-	leaf &= L1CD_L2PTR & (~UINT64_C(0) << (leaf_log2[s.s1fmt] + CD_LOG2));
-	index = ssid & ((1u << leaf_log2[s.s1fmt]) - 1);
-	*address = leaf + (index << CD_LOG2);
-	return 0;
-}
+#define RULE(name) [SMMUINV_STE_RULE_##name]
 
 const char *smmuinv_ste_rule_text(uint32_t rule)
 {
 	static const char *const texts[SMMUINV_STE_RULE_COUNT] = {
-		[SMMUINV_STE_RULE_NONE] = "nothing is wrong",
-		[SMMUINV_STE_RULE_NOT_VALID] = "V is 0 (5.2)",
-		[SMMUINV_STE_RULE_NO_STAGE1] =
+		RULE(NONE) = "nothing is wrong",
+		RULE(NOT_VALID) = "V is 0 (5.2)",
+		RULE(NO_STAGE1) =
 			"the SMMU has no stage 1, IDR0.S1P (5.2, Config)",
-		[SMMUINV_STE_RULE_NO_STAGE2] =
+		RULE(NO_STAGE2) =
 			"the SMMU has no stage 2, IDR0.S2P (5.2, Config)",
-		[SMMUINV_STE_RULE_SPLIT_ATS] =
+		RULE(SPLIT_ATS) =
 			"split-stage ATS needs both stages (5.2, EATS)",
-		[SMMUINV_STE_RULE_DPT_STRW] =
+		RULE(DPT_STRW) =
 			"DPT checks are for EL1 streams only (5.2, EATS)",
-		[SMMUINV_STE_RULE_STRW] = "STRW is reserved (5.2, STRW)",
-		[SMMUINV_STE_RULE_S1STALLD] =
+		RULE(STRW) = "STRW is reserved (5.2, STRW)",
+		RULE(S1STALLD) =
 			"stalls cannot be chosen, IDR0.STALL_MODEL (5.2, "
 			"S1STALLD)",
-		[SMMUINV_STE_RULE_S1CDMAX] =
+		RULE(S1CDMAX) =
 			"too many SubstreamIDs, IDR1.SSIDSIZE (5.2, S1CDMax)",
-		[SMMUINV_STE_RULE_S1FMT] = "the SMMU has no 2-level CD tables, "
-					   "IDR0.CD2L (5.2, S1Fmt)",
-		[SMMUINV_STE_RULE_S1CONTEXTPTR] =
+		RULE(S1FMT) = "the SMMU has no 2-level CD tables, "
+			      "IDR0.CD2L (5.2, S1Fmt)",
+		RULE(S1CONTEXTPTR) =
 			"the CD's address is out of range, IDR5.OAS (3.4.3)",
-		[SMMUINV_STE_RULE_S2VMID] =
-			"VMIDs have 8 bits, IDR0.VMID16 (5.2, S2VMID)",
-		[SMMUINV_STE_RULE_STAGE2] = "a stage 2 of the guest's cannot "
-					    "be nested (5.2, Config)",
-		[SMMUINV_STE_RULE_EL2] =
-			"an EL2 stream cannot be nested (5.2, STRW)",
-		[SMMUINV_STE_RULE_DPT] =
-			"ATS with DPT checks cannot be nested (5.2, EATS)",
-		[SMMUINV_STE_RULE_VMID] =
+		RULE(S2VMID) = "VMIDs have 8 bits, IDR0.VMID16 (5.2, S2VMID)",
+		RULE(STAGE2) = "a stage 2 of the guest's cannot be nested "
+			       "(5.2, Config)",
+		RULE(EL2) = "an EL2 stream cannot be nested (5.2, STRW)",
+		RULE(DPT) = "ATS with DPT checks cannot be nested (5.2, EATS)",
+		RULE(VMID) =
 			"VMIDs of the guest's cannot be nested (5.2, S2VMID)",
-		[SMMUINV_STE_RULE_HOST_LACKS] =
-			"the host lacks what the stream asks for",
+		RULE(HOST_LACKS) = "the host lacks what the stream asks for",
 	};
 
-	if (rule >= SMMUINV_STE_RULE_COUNT)
-		return "?";
-	return texts[rule];
+	return rule < SMMUINV_STE_RULE_COUNT ? texts[rule] : "?";
 }

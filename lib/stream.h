@@ -1,68 +1,110 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The stream table as the rooms above see it.
+ * What the host has for the guest: its vIOMMUs, and which vSID is which vDEVICE
+ * on which of them. And the calls to the host that are under way.
  *
- * Consumers hold the table from the look-up of a vSID until the host has
- * executed the commands that name it; a stream leaves the table before its
- * vDEVICE is destroyed. So no command meets a vDEVICE that is going away. The
- * list of vIOMMUs is kept still in the same way.
+ * One mutex guards all of it. It is never held while the backend is called, so
+ * it is free within microseconds, whatever the host does. Each call to the
+ * host is registered instead. Whoever takes a stream or a vIOMMU away waits for
+ * the calls to that vIOMMU that were registered before, and for no later one:
+ * so it gets its turn with every libc.
  */
 #ifndef SMMUINV_LIB_STREAM_H
 #define SMMUINV_LIB_STREAM_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <smmuinv/stream.h>
+#include <smmuinv/vsmmu.h>
+
+/* A physical SMMU. */
+struct viommu {
+	uint32_t id;
+	bool repeat; /* the erratum: TLBI and CFGI are executed twice */
+	bool ril;
+	uint8_t scale_max; /* of its ranges */
+};
+
+enum stream_state {
+	STREAM_COMING, /* its vDEVICE is being made */
+	STREAM_THERE,
+	STREAM_LEAVING /* calls are waited for, or its vDEVICE is destroyed */
+};
 
 struct stream {
 	uint32_t vsid;
 	uint32_t viommu_id;
-	uint32_t dev_id;
 	uint32_t vdevice_id;
-	bool can_ats;
-	bool translates;
+	uint32_t dev_id;
+	enum stream_state state;
 	bool ats;
-	/* Counted while the table is only held. */
-	uint64_t forwarded;
-	uint64_t dropped;
+	bool made;      /* the library made the vDEVICE */
+	uint64_t since; /* which change of the streams made it be there */
+	uint64_t debt;  /* not 0: which time-out of ATC_INVs was the last */
 };
 
-/*
- * With the table locked: from here on it takes streams on @n vIOMMUs only,
- * those at @ids, which belong to the caller.
- */
-void smmuinv__streams_bind(struct smmuinv_streams *streams, const uint32_t *ids,
-			   uint32_t n);
+/* A call to the host that is under way; lives on its thread's stack. */
+struct host_call {
+	uint64_t ticket;
+	uint32_t viommu_id;
+	struct host_call *next;
+	struct host_call **link;
+};
 
-/* With the table locked: streams on this vIOMMU. */
-uint32_t smmuinv__streams_on(const struct smmuinv_streams *streams,
-			     uint32_t viommu_id);
+struct streams {
+	pthread_mutex_t lock;
+	pthread_cond_t left; /* a call came back */
+	struct viommu viommus[SMMUINV_VIOMMUS_MAX];
+	uint32_t viommu_count;
+	struct stream *list; /* in the order of the vSIDs */
+	uint32_t count;
+	uint32_t capacity;
+	uint64_t tickets;
+	struct host_call *calls;
+	uint32_t waiters; /* for calls to come back */
+	/*
+	 * Counts what changes where a command goes: a stream that comes or
+	 * leaves, a vIOMMU that leaves, ATS that is set, a device that owes.
+	 */
+	uint64_t changes;
+	uint64_t debts; /* time-outs of ATC_INVs so far */
+	uint32_t owing; /* streams that owe; read without the lock, too */
+};
 
-/*
- * No callback of the VMM's may run while the table is held or locked, but the
- * trace and the backend, which may not come back to it.
- */
-void smmuinv__streams_hold(struct smmuinv_streams *streams);
-void smmuinv__streams_release(struct smmuinv_streams *streams);
+/* 0 or -ENOMEM */
+int smmuinv__streams_init(struct streams *streams);
+/* The streams are gone already. */
+void smmuinv__streams_destroy(struct streams *streams);
 
-/* Nobody holds the table, and no stream is being added. */
-void smmuinv__streams_lock(struct smmuinv_streams *streams);
-void smmuinv__streams_unlock(struct smmuinv_streams *streams);
+/* All that follow: with the lock. Pointers are good until it is released. */
 
-/* The table must be held. NULL if @vsid is no device of the host's. */
-struct stream *smmuinv__streams_get(const struct smmuinv_streams *streams,
+/* NULL if the vSID is no device of the host's at present. */
+struct stream *smmuinv__stream_find(const struct streams *streams,
 				    uint32_t vsid);
 
-/* The table must be held. The first at @vsid or above; NULL if there is none.
- */
-struct stream *smmuinv__streams_from(const struct smmuinv_streams *streams,
+/* The first that is there at @vsid or above; NULL if there is none. */
+struct stream *smmuinv__stream_next(const struct streams *streams,
+				    uint32_t vsid);
+
+/* Whatever its state; NULL if there is none. */
+struct stream *smmuinv__stream_entry(const struct streams *streams,
 				     uint32_t vsid);
 
-/* With the table locked. */
-void smmuinv__stream_set(struct stream *stream, bool translates, bool ats);
+/* 0, -EEXIST or -ENOMEM */
+int smmuinv__stream_insert(struct streams *streams,
+			   const struct stream *stream);
+void smmuinv__stream_erase(struct streams *streams, uint32_t vsid);
+void smmuinv__stream_set_debt(struct streams *streams, struct stream *stream,
+			      uint64_t debt);
 
-/* No stream translates, from the return on. */
-void smmuinv__streams_abort(struct smmuinv_streams *streams);
+/* NULL if there is none. */
+struct viommu *smmuinv__viommu_find(struct streams *streams, uint32_t id);
+
+void smmuinv__host_call_begin(struct streams *streams, struct host_call *call,
+			      uint32_t viommu_id);
+void smmuinv__host_call_end(struct streams *streams, struct host_call *call);
+/* Gives up the lock meanwhile. */
+void smmuinv__host_calls_wait(struct streams *streams, uint32_t viommu_id);
 
 #endif /* SMMUINV_LIB_STREAM_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the batch needs of a virtual SMMU.
+ * A virtual SMMU, as the batch and the queue need it.
  */
 #ifndef SMMUINV_LIB_VSMMU_H
 #define SMMUINV_LIB_VSMMU_H
@@ -11,40 +11,70 @@
 #include <smmuinv/vsmmu.h>
 
 #include "check.h"
-#include "counters.h"
-#include "granule.h"
-#include "plan.h"
+#include "execute.h"
+#include "stream.h"
 
-/* A physical SMMU behind the virtual one. */
-struct viommu {
-	uint32_t id;
-	bool repeat; /* the erratum: TLBI and CFGI are executed twice */
-	struct plan_host plan; /* of its SMMU */
+/* Fixed when it is made, except @streams and @counters, which have a lock. */
+struct smmuinv_vsmmu {
+	struct smmuinv_backend *backend;
+	bool as_written;
+	uint32_t pages_max;
+	uint32_t retries_max;
+	uint32_t timeouts_max;
+	struct smmuinv_features guest;
+	bool ats;   /* of the guest */
+	bool ssids; /* likewise */
+	struct check_table check;
+	struct streams streams;
+	/* With the lock of @streams; batches that are gone are in @counters. */
+	struct tally *tallies;
+	struct smmuinv_counters counters;
 };
 
 /*
- * The list of vIOMMUs changes with the stream table locked, and is read with it
- * held. Everything else is fixed when the virtual SMMU is made, or has its own
- * rules for threads.
+ * What one batch has counted. Only its thread writes there, so that counting
+ * takes no lock; smmuinv_vsmmu_counters() adds them up.
  */
-struct smmuinv_vsmmu {
-	struct smmuinv_backend *backend;
-	struct smmuinv_streams *streams;
-	uint32_t repeat; /* enum smmuinv_repeat */
-	bool as_written;
-	uint32_t pages_max;
-	struct smmuinv_features guest;
-	struct check_table check;
-	struct granules granules;
-	struct counters counters;
-
-	uint32_t viommu_count;
-	uint64_t viommu_changes; /* so often the list has changed */
-	struct viommu viommus[SMMUINV_VIOMMUS_MAX];
-	uint32_t viommu_ids[SMMUINV_VIOMMUS_MAX]; /* for the stream table */
-
-	void (*trace)(void *opaque, const struct smmuinv_trace *trace);
-	void *trace_opaque;
+struct tally {
+	struct smmuinv_counters counters;
+	struct tally *next;
 };
+
+void smmuinv__tally_join(struct smmuinv_vsmmu *v, struct tally *tally);
+void smmuinv__tally_leave(struct smmuinv_vsmmu *v, struct tally *tally);
+
+/* A result before anything has happened. */
+#define RESULT_NONE                                     \
+	{                                               \
+		.fault = { .vsid = SMMUINV_VSID_NONE }, \
+		.fault_index = SMMUINV_INDEX_NONE,      \
+	}
+
+/*
+ * What hosts have done, as a result. What a device owes is the fault if there
+ * is no other. Returns the error.
+ */
+int smmuinv__account_report(const struct account *a, struct smmuinv_result *r);
+
+/* May a caller's result, which may be NULL, be filled in? */
+bool smmuinv__result_writable(const struct smmuinv_result *result);
+
+/* Calls one vIOMMU, with all that may be spent on a window. */
+struct executor smmuinv__executor(struct smmuinv_vsmmu *v,
+				  const struct viommu *viommu, uint64_t changes,
+				  struct account *account);
+
+/* Each number by itself: somebody may be reading them. */
+void smmuinv__counters_add(struct smmuinv_counters *sum,
+			   const struct smmuinv_counters *more);
+
+/* The vIOMMUs at present, at @list; returns their number. */
+uint32_t smmuinv__viommus(struct smmuinv_vsmmu *v, struct viommu *list);
+
+/*
+ * Devices that owe are asked again, for a CMD_SYNC. True if none owes any more.
+ * One that has just not answered is not asked at once.
+ */
+bool smmuinv__vsmmu_pay(struct smmuinv_vsmmu *v, struct account *a);
 
 #endif /* SMMUINV_LIB_VSMMU_H */

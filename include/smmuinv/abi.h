@@ -5,6 +5,13 @@
 #ifndef SMMUINV_ABI_H
 #define SMMUINV_ABI_H
 
+#include <stdint.h>
+
+/* The layout of the structures is frozen for 64-bit pointers. */
+#if UINTPTR_MAX != UINT64_MAX
+#error "libsmmuinv is for 64-bit systems only"
+#endif
+
 #ifdef __cplusplus
 #define SMMUINV_BEGIN_DECLS extern "C" {
 #define SMMUINV_END_DECLS }
@@ -30,7 +37,7 @@ SMMUINV_BEGIN_DECLS
  * smmuinv_version() - the release of the library that is running
  *
  * It can differ from the SMMUINV_VERSION_* that the program was compiled
- * against; within one soname any newer library serves an older program.
+ * against. Within one soname a newer library serves an older program.
  *
  * Return: a static string such as "0.1.0"; never NULL.
  * Threads: any. Since: 0.1.

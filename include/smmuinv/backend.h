@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The seam between the library and what executes invalidations.
+ * The backend: what executes invalidations.
  *
- * Two implementations exist: the kernel (smmuinv/iommufd.h) and a mock
- * (smmuinv/mock.h, in a library of its own). A VMM that reaches the kernel
- * through another process can write a third.
+ * Two exist: the kernel (smmuinv_iommufd_new()) and a mock (smmuinv/mock.h, in
+ * a library of its own). A VMM can write its own, for instance around its own
+ * ioctl wrappers, or to reach the kernel through another process.
  */
 #ifndef SMMUINV_BACKEND_H
 #define SMMUINV_BACKEND_H
@@ -22,12 +22,12 @@ SMMUINV_BEGIN_DECLS
 struct smmuinv_backend;
 
 /**
- * struct smmuinv_device_info - what a backend knows of a device's SMMU
+ * struct smmuinv_device_info - what a backend knows about a device's SMMU
  * @size: sizeof(struct smmuinv_device_info), set by the caller
  * @hw: the SMMU's registers and flags
  * @capabilities: IOMMU_HW_CAP_*; SMMUINV_CAP_PCI_ATS_NOT_SUPPORTED
  * @max_pasid_log2: SubstreamID bits that the device may use, 0 for none
- * @reserved: 0; another value of a backend's is a senseless answer
+ * @reserved: 0; a backend that sets it gets -EPROTO
  */
 struct smmuinv_device_info {
 	size_t size;
@@ -37,25 +37,29 @@ struct smmuinv_device_info {
 	uint32_t reserved;
 };
 
-/** SMMUINV_CAP_PCI_ATS_NOT_SUPPORTED - the device cannot use ATS; told
+/** SMMUINV_CAP_PCI_ATS_NOT_SUPPORTED - the device cannot use ATS; reported
  * since Linux 7.1 */
 #define SMMUINV_CAP_PCI_ATS_NOT_SUPPORTED (1ull << 3)
 
 /**
- * struct smmuinv_backend_ops - what a backend must do
+ * struct smmuinv_backend_ops - what a backend does
  * @size: sizeof(struct smmuinv_backend_ops)
- * @device_info: as smmuinv_backend_device_info()
- * @vdevice_alloc: make a vDEVICE; as IOMMU_VDEVICE_ALLOC
- * @destroy: destroy an object by its id; as IOMMU_DESTROY
- * @invalidate: as IOMMU_HWPT_INVALIDATE on a vIOMMU: @count commands in, the
- *	number that the executor says it has executed out
+ * @device_info: as smmuinv_backend_device_info(); may be NULL
+ * @vdevice_alloc: make a vDEVICE, as IOMMU_VDEVICE_ALLOC; may be NULL if the
+ *	VMM hands over vDEVICEs that it made
+ * @destroy: destroy a vDEVICE that @vdevice_alloc made, as IOMMU_DESTROY; may
+ *	be NULL if @vdevice_alloc is
+ * @invalidate: as IOMMU_HWPT_INVALIDATE on a vIOMMU: on entry @count is the
+ *	number of @commands; on return it is the number that the host says it
+ *	has executed
+ * @release: smmuinv_backend_free() calls it once, with the context; may be NULL
  *
- * All return 0 or a negative errno, and may be called from several threads. One
- * that answers -EINTR or -EAGAIN is called again, 1000 times in all, and then the
- * answer is an error like any other; a positive answer is -EPROTO. @vdevice_alloc,
- * @destroy and @invalidate run under locks of the stream table, or while it is
- * freed, and may not call smmuinv_streams_*(), nor take a lock that anybody holds
- * around a call that changes streams or vIOMMUs.
+ * All return 0 or a negative errno. The library takes a positive answer as
+ * -EPROTO. After -EINTR or -EAGAIN it calls again, up to 1000 times in all.
+ * Then that errno is the answer. Several threads may call at once. The library
+ * holds no lock during the call, so a function may take the VMM's own locks.
+ * @invalidate must not call smmuinv_vsmmu_remove_stream() or
+ * smmuinv_vsmmu_remove_viommu(), because they wait for it to return.
  */
 struct smmuinv_backend_ops {
 	size_t size;
@@ -68,15 +72,18 @@ struct smmuinv_backend_ops {
 	int (*invalidate)(void *context, uint32_t viommu_id,
 			  const struct smmuinv_command *commands,
 			  uint32_t *count);
+	void (*release)(void *context);
 };
 
 /**
- * smmuinv_backend_new() - a backend of the caller's own making
- * @ops: what it does; copied
- * @context: handed to each of @ops; must outlive the backend
+ * smmuinv_backend_new() - make a backend of the caller's own
+ * @ops: its functions; copied
+ * @context: passed to each of @ops; must outlive the backend
  * @backend: the backend
  *
- * Return: 0; -EINVAL for NULL, a wrong size or a missing function; -ENOMEM.
+ * Return: 0; -EINVAL for NULL, a wrong size, no @invalidate, or one of
+ * @vdevice_alloc and @destroy without the other; -ENOMEM. @release is not
+ *	called after an error.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_backend_new(const struct smmuinv_backend_ops *ops,
@@ -84,24 +91,41 @@ SMMUINV_API int smmuinv_backend_new(const struct smmuinv_backend_ops *ops,
 				    struct smmuinv_backend **backend);
 
 /**
- * smmuinv_backend_free() - free a backend of any kind
- * @backend: may be NULL; nothing made from it may be in use any more
+ * smmuinv_iommufd_new() - make the kernel's backend, for Linux 6.13 or newer
+ * @fd: the VMM's open /dev/iommu; borrowed until the backend is freed, and
+ *	never closed by the library
+ * @backend: the backend
  *
- * What it was made from (file descriptor, mock) is left alone.
+ * It asks the kernel whether it has vIOMMUs. It makes no object in the kernel.
+ *
+ * Return: 0; -EINVAL for NULL; -EBADF if @fd is not open; -ENOTTY if it is not
+ * an iommufd; -EOPNOTSUPP if the kernel has iommufd but no vIOMMUs (before
+ * 6.13); -ENOMEM.
+ * Threads: any. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_iommufd_new(int fd, struct smmuinv_backend **backend);
+
+/**
+ * smmuinv_backend_free() - free a backend of any kind
+ * @backend: may be NULL; free every virtual SMMU that uses it first
+ *
+ * It does not close the file descriptor, and does not free the mock, that the
+ * backend was made from.
  *
  * Threads: one, the last. Since: 0.1.
  */
 SMMUINV_API void smmuinv_backend_free(struct smmuinv_backend *backend);
 
 /**
- * smmuinv_backend_device_info() - ask for the SMMU of a device
- * @backend: whom
+ * smmuinv_backend_device_info() - ask what the SMMU of a device is
+ * @backend: the backend to ask
  * @dev_id: the device's id, from VFIO_DEVICE_BIND_IOMMUFD
  * @info: the answer
  *
- * Return: 0; -EINVAL for NULL or a wrong size; -ENOENT if there is no such
- * device; -EOPNOTSUPP if it is not behind an Arm SMMUv3; -EPROTO for a senseless
- * answer; another errno of the kernel's.
+ * Return: 0; -EINVAL for NULL or a wrong size; -ENOSYS if the backend has no
+ * device_info function; -ENOENT if there is no such device; -EOPNOTSUPP if its
+ * IOMMU is not an Arm SMMUv3; -EPROTO if the answer makes no sense; another
+ * errno of the backend.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Many commands, few ioctls, and an exact account of what was done.
+ * A batch sends many commands in few ioctls, and reports exactly what was
+ * executed. It is for a VMM that keeps its own loop over the Command queue.
  */
 #ifndef SMMUINV_BATCH_H
 #define SMMUINV_BATCH_H
@@ -16,72 +17,19 @@
 SMMUINV_BEGIN_DECLS
 
 /**
- * struct smmuinv_batch - commands on their way; opaque
+ * struct smmuinv_batch - commands to be sent together; opaque
  *
- * Belongs to one thread at a time. All its memory is allocated when it is
- * made. Commands between two CMD_SYNCs have no order among themselves (4.7.3):
- * a VMM with its own loop flushes at each CMD_SYNC, or says where it was
- * (smmuinv_batch_sync()) and completes several of them after one flush.
+ * Belongs to one thread at a time. All its memory is allocated when it is made.
  */
 struct smmuinv_batch;
 
-/** SMMUINV_BATCH_CAPACITY_MAX - what the kernel takes in one call safely */
+/** SMMUINV_BATCH_CAPACITY_MAX - commands that the kernel takes in one call */
 #define SMMUINV_BATCH_CAPACITY_MAX (1u << 18)
 
-/** SMMUINV_INDEX_NONE - no command is at fault */
-#define SMMUINV_INDEX_NONE UINT32_MAX
-
 /**
- * struct smmuinv_result - what became of a batch
- * @size: sizeof(struct smmuinv_result), set by the caller
- * @error: 0, or the negative errno that the call returned
- * @completed: how many of the guest's commands, counted from the first, are
- *	known to have been executed by the host (or to need nothing). Retrying
- *	from there is always safe: every command is idempotent.
- * @fault_index: the guest command at which it went wrong, or
- *	SMMUINV_INDEX_NONE. It is not below @completed.
- * @cerror: what to show the guest, enum smmuinv_cerror: CERROR_ILL at
- *	@fault_index, or with -ETIMEDOUT after ATC_INVs CERROR_ATC_INV_SYNC at its
- *	CMD_SYNC; when it tries the CMD_SYNC again, flush again, or after
- *	smmuinv_batch_submit() submit the rest again, from a copy: the entries
- *	are the guest's by then. No other host failure shows as one.
- * @rule: smmuinv_batch_submit(): why, enum smmuinv_rule
- * @field: smmuinv_batch_submit(): the field at fault, enum smmuinv_field
- * @sent: of @completed, how many went to the host
- * @dropped: of @completed, how many needed nothing (@rule says not why): the vSID
- *	is no device or its stream is in no state to be addressed, the SubstreamID is
- *	out of range, it is a prefetch, or there is no vIOMMU
- * @host_error: the last failure of a call to the kernel, -EPROTO for a senseless
- *	answer, 0 if none
- * @host_count: the count that came with it, which may be a lie
- * @host_commands: commands handed to the kernel, repetitions included
- * @ioctls: calls to the kernel, interrupted ones not counted
- * @fault_vsid: with -ENODEV, whose device is gone
- * @fault_viommu: with an error or time-out of a host's, which vIOMMU's; 0 otherwise
- */
-struct smmuinv_result {
-	size_t size;
-	int32_t error;
-	uint32_t completed;
-	uint32_t fault_index;
-	uint32_t cerror;
-	uint32_t rule;
-	uint32_t field;
-	uint32_t sent;
-	uint32_t dropped;
-	int32_t host_error;
-	uint32_t host_count;
-	uint32_t host_commands;
-	uint32_t ioctls;
-	uint32_t fault_vsid;
-	uint32_t fault_viommu;
-};
-
-/**
- * smmuinv_batch_new() - an empty batch
+ * smmuinv_batch_new() - make an empty batch
  * @vsmmu: whose commands; borrowed until the batch is freed
- * @capacity: how many commands it holds, 1..SMMUINV_BATCH_CAPACITY_MAX; the
- *	memory for them is allocated here and never again
+ * @capacity: how many commands it holds, 1..SMMUINV_BATCH_CAPACITY_MAX
  * @batch: the batch
  *
  * Return: 0; -EINVAL for NULL or a capacity out of range; -ENOMEM.
@@ -92,7 +40,7 @@ SMMUINV_API int smmuinv_batch_new(struct smmuinv_vsmmu *vsmmu,
 				  struct smmuinv_batch **batch);
 
 /**
- * smmuinv_batch_free() - free a batch; what was not flushed is not executed
+ * smmuinv_batch_free() - free a batch; what was not flushed is not sent
  * @batch: may be NULL
  *
  * Threads: the batch's. Since: 0.1.
@@ -105,12 +53,17 @@ SMMUINV_API void smmuinv_batch_free(struct smmuinv_batch *batch);
  * @command: a builder's, or the guest's raw 16 bytes
  * @finding: as in smmuinv_check(); may be NULL
  *
- * Only SMMUINV_FORWARD and SMMUINV_IGNORE take a place in the batch; with the
- * other verdicts and with an error the batch is as it was.
+ * If it returns SMMUINV_FORWARD or SMMUINV_IGNORE, the command is in the batch.
+ * Otherwise the batch is unchanged.
  *
- * Return: an enum smmuinv_verdict. SMMUINV_VMM and SMMUINV_ILLEGAL are
- * for the caller to act on. -ENOSPC if there is no place for it: flush; -EINVAL for
- * NULL or a wrong size; -EOPNOTSUPP as in smmuinv_check().
+ * For a CFGI_STE or CFGI_STE_RANGE it returns SMMUINV_VMM. These commands
+ * invalidate CDs too (4.3.1). If the VMM attaches no new HWPT, it has to add a
+ * CFGI_CD_ALL for each stream. Before the VMM acts on any command, it has to
+ * flush what was added before.
+ *
+ * Return: an enum smmuinv_verdict. SMMUINV_VMM and SMMUINV_ILLEGAL are for the
+ * caller to act on. -ENOSPC if the batch is full: flush; -EINVAL for NULL or a
+ * wrong size; -EOPNOTSUPP as in smmuinv_check().
  * Threads: the batch's. Since: 0.1.
  */
 SMMUINV_API int smmuinv_batch_add(struct smmuinv_batch *batch,
@@ -118,31 +71,27 @@ SMMUINV_API int smmuinv_batch_add(struct smmuinv_batch *batch,
 				  struct smmuinv_finding *finding);
 
 /**
- * smmuinv_batch_sync() - a CMD_SYNC stands here
+ * smmuinv_batch_sync() - mark the place of a CMD_SYNC
  * @batch: whose
  *
- * What was added before is executed before what is added later where a guest may
- * rely on it: configuration before TLBs, both before ATCs, and within the first
- * two what reaches tables before what reaches leaves only. Everything else
- * of the batch still goes to the host together. Nothing is complete before
- * smmuinv_batch_flush() says so.
+ * What was added before the CMD_SYNC takes effect before what is added later.
+ * Nothing is complete until smmuinv_batch_flush() reports it. A VMM that
+ * flushes at each CMD_SYNC does not need this function.
  *
- * Return: 0; -EINVAL for NULL.
+ * The mark takes a place in the batch, and counts in result.completed like a
+ * command. result.forwarded and result.dropped count commands only.
+ *
+ * Return: 0; -ENOSPC if the batch is full: flush; -EINVAL for NULL.
  * Threads: the batch's. Since: 0.1.
  */
 SMMUINV_API int smmuinv_batch_sync(struct smmuinv_batch *batch);
 
 /**
- * smmuinv_batch_count() - commands added since the last flush
+ * smmuinv_batch_clear() - forget what was added; none of it is sent
  * @batch: whose
  *
- * Threads: the batch's. Since: 0.1.
- */
-SMMUINV_API uint32_t smmuinv_batch_count(const struct smmuinv_batch *batch);
-
-/**
- * smmuinv_batch_clear() - forget what was added; nothing of it is executed
- * @batch: whose
+ * Use it when the guest's queue is reset. Do not use it after an error, because
+ * the commands would be lost.
  *
  * Threads: the batch's. Since: 0.1.
  */
@@ -153,47 +102,79 @@ SMMUINV_API void smmuinv_batch_clear(struct smmuinv_batch *batch);
  * @batch: whose
  * @result: what became of it; may be NULL
  *
- * For each vIOMMU one ioctl if all goes well, one more for each rank that has to
- * wait for another (smmuinv_batch_sync()), none if there is nothing to send. The batch is
- * empty after success. After an error it still holds the commands that are not
- * known complete, and flushing again retries exactly those; the indices of that
- * result count from the first of them.
+ * If nothing fails, it makes one call for each vIOMMU. It makes another call
+ * where the order of a CMD_SYNC needs it, one for ATC_INVs, and one more for
+ * each if the host has the erratum. If there is nothing to send, it makes no
+ * call.
  *
- * When the kernel refuses a command, its count includes commands that it never
- * sent to the hardware; the library sends those again before it counts them in
- * result.completed.
+ * After success the batch is empty. After an error it holds the commands that
+ * are not complete. Flush again to retry them; indices then count from the
+ * first of them.
  *
- * Without memory for one large call the kernel is asked in smaller ones, down to
- * single commands.
+ * The library first handles a failure itself, within
+ * smmuinv_vsmmu_params.retries_max and .timeouts_max. It makes the call again,
+ * in smaller parts. It sends a command that the host refuses alone, and then
+ * replaces it by a wider one. So a flush can take timeouts_max seconds on each
+ * vIOMMU. It returns:
  *
- * Return: 0; -ENODEV if it refused the command at result.fault_index, which names
- * the stream result.fault_vsid: its device is gone (or, before that can be ruled
- * out, its SMMU lacks what the VMM said it has); -ENOENT if the vIOMMU is gone; -ETIMEDOUT if the
- * SMMU does not answer; -ENOMEM if there was none for a single command; -EIO if
- * the kernel refused a command for another reason (its SMMU is not what the VMM
- * said it is); -EPROTO if the kernel's answer makes no sense; another errno of
- * the kernel's; -EINVAL for NULL or a wrong size.
+ * -ETIMEDOUT with result.cerror CERROR_ATC_INV_SYNC: a device does not answer
+ * ATC_INVs. result.fault.vsid names it, or is SMMUINV_VSID_NONE if it is not
+ * known which. The library remembers what the device owes, and every later
+ * flush on the same virtual SMMU asks it again. Stop the guest's queue with
+ * that error at the first CMD_SYNC after the completed commands. This is the
+ * first CMD_SYNC that is still in the batch. If none is, it is the CMD_SYNC for
+ * which the VMM has flushed. When the guest tries it again, flush again.
+ * -ENODEV: the vDEVICE of result.fault.vsid is gone. Remove the stream and
+ * flush again. -ENOENT: the vIOMMU is gone. -ETIMEDOUT otherwise: the SMMU does
+ * not answer. -ENOMEM: the host has no memory. -EIO: the host refuses what the
+ * guest's features allow. -EPROTO: the host's answer makes no sense. Another
+ * errno of the backend. After any of these, flush again later, or call
+ * smmuinv_batch_invalidate_all(), or stop the guest. Never go on without one of
+ * them.
+ *
+ * Return: 0; one of these; -EINVAL for NULL or a wrong size.
  * Threads: the batch's. Since: 0.1.
  */
 SMMUINV_API int smmuinv_batch_flush(struct smmuinv_batch *batch,
 				    struct smmuinv_result *result);
 
 /**
+ * smmuinv_batch_invalidate_all() - invalidate everything in place of a batch
+ * @batch: whose
+ * @result: what became of it; may be NULL
+ *
+ * Use it for commands that the host does not execute. It calls
+ * smmuinv_vsmmu_invalidate_all(), which has at least their effect. After
+ * success all of them are complete. A device that does not answer is no error
+ * here, because the next flush asks it again.
+ *
+ * Return: 0; an error of smmuinv_vsmmu_invalidate_all(), with the batch
+ * unchanged; -EINVAL for NULL or a wrong size.
+ * Threads: the batch's. Since: 0.1.
+ */
+SMMUINV_API int smmuinv_batch_invalidate_all(struct smmuinv_batch *batch,
+				   struct smmuinv_result *result);
+
+/**
  * smmuinv_batch_submit() - check and execute a whole array
  * @batch: an empty one
- * @commands: what a guest wrote between two CMD_SYNCs; each is read once; may be
- *	NULL if @count is 0
+ * @commands: what a guest wrote between two CMD_SYNCs. Each is read once. May
+ *	be NULL if @count is 0.
  * @count: how many
  * @result: what became of them; may be NULL
  *
- * For each full batch what smmuinv_batch_flush() takes. Stops at the first command that is illegal
- * (result.cerror) or the VMM's (result.cerror stays CERROR_NONE), with
- * everything before it executed. The batch is empty afterwards, also after an
- * error: go on from commands[result.completed].
+ * It stops at the first command that is illegal (result.cerror) or that the VMM
+ * has to act on (result.cerror is CERROR_NONE). Everything before that command
+ * is complete. The batch is empty afterwards, even after an error: go on from
+ * commands[result.completed].
+ *
+ * If you call smmuinv_vsmmu_invalidate_all() after an error, and
+ * result.fault_index is result.completed, go on from the command after that
+ * one. It is the command that the host does not execute.
  *
  * Return: 0 if all are complete; 1 if it stopped at result.fault_index; a
- * negative errno as smmuinv_batch_flush(), -EOPNOTSUPP as in smmuinv_check(), and
- * -EBUSY if the batch is not empty.
+ * negative errno as smmuinv_batch_flush(); -EOPNOTSUPP as in smmuinv_check();
+ * -EBUSY if the batch is not empty; -EINVAL for NULL or a wrong size.
  * Threads: the batch's. Since: 0.1.
  */
 SMMUINV_API int smmuinv_batch_submit(struct smmuinv_batch *batch,

@@ -48,33 +48,23 @@ enum smmuinv_rule {
 	SMMUINV_RULE_NO_ATS,		/* 4.5.1 */
 	SMMUINV_RULE_NO_PRI,		/* 4.5.2 */
 	SMMUINV_RULE_NO_STALL,		/* 4.7.1, 4.7.2 */
-	SMMUINV_RULE_NO_MPAM,		/* 4.3.5 */
+	SMMUINV_RULE_NO_VMS,		/* 4.3.5, 5.6.1 */
 	SMMUINV_RULE_NO_DPT,		/* 4.6 */
 	SMMUINV_RULE_RANGE_RESERVED,	/* 4.4.1.1: TG with nothing to use it */
-	SMMUINV_RULE_TTL_NEEDS_DS,	/* 4.4.1.1: 16K level 1 */
 	SMMUINV_RULE_ATC_SIZE,		/* 4.5.1: above 52 */
 	SMMUINV_RULE_RESP_RESERVED,	/* 4.5.2: PRI_RESP.Resp == 3 */
 	SMMUINV_RULE_CS_RESERVED,	/* 4.7.3: SYNC.CS == 3 */
-	SMMUINV_RULE_RES0,		/* 4.1.5, in strict mode only */
 	SMMUINV_RULE_NOT_OFFERED,	/* the VMM has no callback for it */
 	/* ignored */
 	SMMUINV_RULE_PREFETCH,		/* 4.2: a hint */
 	SMMUINV_RULE_SSID_OUT_OF_RANGE,	/* 4.1.7: no such descriptor or PASID */
 	SMMUINV_RULE_STREAM_UNKNOWN,	/* the vSID is no device of the host's */
-	SMMUINV_RULE_NOT_TRANSLATING, /* a CFGI_CD for a stream without stage 1 */
 	SMMUINV_RULE_ATS_OFF, /* an ATC_INV for a stream without ATS */
-	SMMUINV_RULE_NO_VIOMMU, /* no physical SMMU is behind the virtual one */
+	SMMUINV_RULE_NO_VIOMMU, /* the virtual SMMU has no vIOMMU */
 	/* legal for the guest, but the host's SMMU cannot say it */
 	SMMUINV_RULE_HOST_LACKS,
 	SMMUINV_RULE_COUNT
 };
-
-/**
- * SMMUINV_CHECK_STRICT - a set RES0 bit is illegal; else it is cleared
- *
- * The specification allows an SMMU both (4.1.5).
- */
-#define SMMUINV_CHECK_STRICT (1u << 0)
 
 /**
  * struct smmuinv_finding - what smmuinv_check() found
@@ -98,29 +88,34 @@ struct smmuinv_finding {
  * @command: the guest's command as it stood in its queue
  * @guest: the ID registers that the guest was shown
  * @host: from smmuinv_features_from_hw_info()
- * @flags: 0 or SMMUINV_CHECK_STRICT
  * @finding: the canonical command and the reason; may be NULL. Filled in
  *	whenever a verdict is returned and for -EOPNOTSUPP.
  *
- * Addresses and StreamIDs out of range, and ranges whose address is not aligned
- * to their level, are not illegal (4.1.7, 4.4.1.1) and go through as given; a
- * SCALE above 39 becomes 39. A SubstreamID out of range concerns nothing
- * (SMMUINV_IGNORE); without SubstreamIDs it counts as 0. The vSID is not looked
- * up.
+ * A set RES0 bit is cleared (4.1.5). Addresses and StreamIDs out of range, and
+ * ranges whose address is not aligned to their level, are not illegal (4.1.7,
+ * 4.4.1.1) and go through as given. A SCALE above 39 becomes 39, and a reserved TTL
+ * becomes 0. A SubstreamID out of range concerns nothing (SMMUINV_IGNORE). Without
+ * SubstreamIDs it counts as 0. The vSID is not looked up. Of DPTI_PA every bit is
+ * kept.
  *
  * Every command for which the answer is SMMUINV_FORWARD is accepted by a
  * kernel that checks, as Linux 7.3 does, once its vSID has a vDEVICE.
  *
- * Return: an enum smmuinv_verdict; -EINVAL for NULL, unknown flags or a
- * finding whose size is wrong; -EOPNOTSUPP if the command is legal for the guest
- * but the host cannot express it, which smmuinv_features_compatible() rules
- * out beforehand.
+ * For a VMM with its own ioctl: with SMMUINV_HW_INFO_REPEAT in hw_info.flags send
+ * each TLBI and CFGI twice, each time in a call of its own. A CFGI_STE or
+ * CFGI_STE_RANGE (SMMUINV_VMM) invalidates CDs too (4.3.1): if you attach no new
+ * HWPT for it, send a CFGI_CD_ALL for each stream.
+ *
+ * Return: an enum smmuinv_verdict; -EINVAL for NULL or a finding whose size is
+ * wrong; -EOPNOTSUPP if the command is legal for the guest but the host cannot
+ * express it. If smmuinv_features_compatible() is not -EOPNOTSUPP, that is only a
+ * range for a guest with IDR3.RIL on a host without: send TLBI_NH_ALL instead.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int smmuinv_check(const struct smmuinv_command *command,
 			      const struct smmuinv_features *guest,
 			      const struct smmuinv_features *host,
-			      uint32_t flags, struct smmuinv_finding *finding);
+			      struct smmuinv_finding *finding);
 
 /**
  * smmuinv_rule_text() - a rule in words, with the specification's section

@@ -103,9 +103,9 @@ enum smmuinv_tg {
 /**
  * enum smmuinv_field - the fields that commands have
  *
- * Which opcode has which field: smmuinv_opcode_has_field(). Address fields
- * (VA, IPA, PA, ADDR, MSIADDRESS) are read as addresses in bytes, with the bits
- * that the command does not carry as zero; all others right-justified.
+ * Address fields (VA, IPA, ADDR, MSIADDRESS) are read as addresses in bytes. The
+ * bits that the command does not carry are zero. All others are right-justified.
+ * DPTI_PA is not decoded: it has no field.
  */
 enum smmuinv_field {
 	SMMUINV_FIELD_OPCODE = 0,
@@ -119,7 +119,6 @@ enum smmuinv_field {
 	SMMUINV_FIELD_VA,
 	SMMUINV_FIELD_IPA,
 	SMMUINV_FIELD_ADDR,	/* ATC_INV, PREFETCH_ADDR */
-	SMMUINV_FIELD_PA,	/* DPTI_PA */
 	SMMUINV_FIELD_LEAF,
 	SMMUINV_FIELD_TG,
 	SMMUINV_FIELD_TTL,
@@ -157,8 +156,8 @@ enum smmuinv_field {
  * @reserved: must be 0
  *
  * The values go into the command as they are. @tg set with @ttl, @num and
- * @scale all zero is a reserved encoding and refused. What the hardware behind
- * must implement for a value to be legal is smmuinv_check()'s business.
+ * @scale all zero is a reserved encoding and refused. Whether a value is legal for
+ * an SMMU is the question of smmuinv_check().
  */
 struct smmuinv_tlbi {
 	size_t size;
@@ -271,16 +270,6 @@ SMMUINV_API int smmuinv_command_atc_inv(struct smmuinv_command *out,
 					const struct smmuinv_atc *atc);
 
 /**
- * smmuinv_command_from_bytes() - take a command as it stands in a queue
- * @bytes: 16 bytes, little-endian, of any alignment
- *
- * Return: the command, unchecked.
- * Threads: any. Since: 0.1.
- */
-SMMUINV_API struct smmuinv_command
-smmuinv_command_from_bytes(const void *bytes);
-
-/**
  * smmuinv_command_opcode() - the opcode of a command
  * @command: any 16 bytes of a queue
  *
@@ -293,7 +282,7 @@ smmuinv_command_opcode(const struct smmuinv_command *command);
 /**
  * smmuinv_command_get() - a field of a command
  * @command: any 16 bytes of a queue
- * @field: which
+ * @field: which, enum smmuinv_field
  *
  * Reads the field's bits whether or not the command's opcode has that field.
  * SMMUINV_FIELD_RES0 is 1 if a bit outside every field of the opcode is set.
@@ -302,18 +291,7 @@ smmuinv_command_opcode(const struct smmuinv_command *command);
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API uint64_t smmuinv_command_get(const struct smmuinv_command *command,
-					 enum smmuinv_field field);
-
-/**
- * smmuinv_opcode_has_field() - does the specification give this opcode this
- * field?
- * @opcode: 0..255
- * @field: which
- *
- * Threads: any. Since: 0.1.
- */
-SMMUINV_API bool smmuinv_opcode_has_field(uint8_t opcode,
-					  enum smmuinv_field field);
+					 uint32_t field);
 
 /**
  * smmuinv_opcode_name() - the specification's name, without "CMD_"
@@ -346,7 +324,7 @@ SMMUINV_API bool smmuinv_opcode_is_forwarded(uint8_t opcode);
  */
 SMMUINV_API const char *smmuinv_field_name(uint32_t field);
 
-/** SMMUINV_COMMAND_TEXT_MAX - room for any command's text and its NUL */
+/** SMMUINV_COMMAND_TEXT_MAX - enough for any command's text and its NUL */
 #define SMMUINV_COMMAND_TEXT_MAX 192
 
 /**

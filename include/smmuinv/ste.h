@@ -75,10 +75,11 @@ enum smmuinv_ste_rule {
  * @s1dss: traffic without SubstreamID, if @s1cdmax is not 0: 0 aborts, 1
  *	bypasses stage 1, 2 goes through the CD of SubstreamID 0
  * @ats: ATS requests are answered (EATS 1), so the guest sends ATC_INV
- * @reserved: 0, and must be 0 where the structure is handed in
+ * @lacking: with SMMUINV_STE_RULE_HOST_LACKS, the feature: enum smmuinv_feature;
+ *	SMMUINV_FEATURE_OAS if S1ContextPtr has more than 52 bits. Otherwise 0.
  *
- * Unless @config is SMMUINV_STE_TRANSLATE, @s1contextptr and what follows @rule
- * are 0.
+ * Unless @config is SMMUINV_STE_TRANSLATE, @s1contextptr and the members from
+ * @s1fmt to @ats are 0.
  */
 struct smmuinv_ste {
 	size_t size;
@@ -90,7 +91,7 @@ struct smmuinv_ste {
 	uint8_t s1cdmax;
 	uint8_t s1dss;
 	bool ats;
-	uint32_t reserved;
+	uint32_t lacking;
 };
 
 /**
@@ -99,7 +100,7 @@ struct smmuinv_ste {
  * @bytes: SMMUINV_STE_BYTES, little-endian, aligned to 8. The guest may be
  *	writing there: each 64-bit word that counts is read once.
  * @guest: the ID registers that the guest was shown
- * @host: the SMMU that the device is behind, from smmuinv_features_from_hw_info();
+ * @host: the device's own SMMU, from smmuinv_features_from_hw_info();
  *	not smmuinv_features_common() of several, whose stalls may differ
  *
  * S1Fmt, S1ContextPtr, S1CDMax, S1DSS, S1CIR, S1COR, S1CSH, S1STALLD and EATS
@@ -107,11 +108,11 @@ struct smmuinv_ste {
  * ignore is 0, and so is a reserved encoding that behaves as 0; the bits of
  * S1ContextPtr that the table's alignment makes RES0 count as 0. S1STALLD is
  * also set if the guest was shown an SMMU that never stalls and the host's can:
- * a CD with S is as illegal then as the guest was told, and its device never
+ * a CD with S is as illegal then as on the guest's SMMU, and its device never
  * waits for a RESUME that cannot come.
  *
  * An illegal STE aborts, as on an SMMU; only the C_BAD_STE that each use of the
- * stream records there is missing, because the host's SMMU does not tell of it.
+ * stream records there is missing, because the host's SMMU does not report it.
  *
  * Return: 0, also for an illegal STE (@ste->rule says why); -EINVAL for NULL, a
  * misaligned @bytes or a wrong size; -EOPNOTSUPP if the STE is legal for the
@@ -122,38 +123,6 @@ struct smmuinv_ste {
 SMMUINV_API int smmuinv_ste_read(struct smmuinv_ste *ste, const void *bytes,
 				 const struct smmuinv_features *guest,
 				 const struct smmuinv_features *host);
-
-/**
- * smmuinv_ste_find_cd() - where the CD of a SubstreamID is
- * @ste: from smmuinv_ste_read()
- * @ssid: SubstreamID; 0 also for traffic without one, if there is a CD for it
- * @address: guest-physical address
- *
- * Return: 0 if the CD is at @address; 1 if an L1CD is there, which leads to it:
- * smmuinv_ste_follow_l1cd(); -EINVAL for NULL, a wrong size, a reserved member
- * that is set, or an operand outside its documented range; -ENOENT if the stream
- * does not translate, or has no CD for @ssid.
- * Threads: any. Since: 0.1.
- */
-SMMUINV_API int smmuinv_ste_find_cd(const struct smmuinv_ste *ste,
-				    uint32_t ssid, uint64_t *address);
-
-/**
- * smmuinv_ste_follow_l1cd() - where the CD is that an L1CD leads to
- * @ste: from smmuinv_ste_read()
- * @ssid: SubstreamID
- * @l1cd: 8 bytes from where smmuinv_ste_find_cd() said, little-endian, aligned
- *	to 8. The guest may be writing there: they are read once.
- * @address: guest-physical address of the CD
- *
- * Return: 0; -EINVAL for NULL, a misaligned @l1cd, a linear table, a wrong size, a
- * reserved member that is set, or an operand outside its documented range; -ENOENT if the stream does not translate, or has
- * no CD for @ssid, because L1CD.V is 0 for instance.
- * Threads: any. Since: 0.1.
- */
-SMMUINV_API int smmuinv_ste_follow_l1cd(const struct smmuinv_ste *ste,
-					uint32_t ssid, const void *l1cd,
-					uint64_t *address);
 
 /**
  * smmuinv_ste_rule_text() - a rule in words, with the specification's section

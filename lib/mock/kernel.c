@@ -145,6 +145,13 @@ bool smmuinv__kernel_accepts(const struct smmuinv_command *command,
 	return operands_accepted(opcode, command, host);
 }
 
+bool smmuinv__kernel_knows(uint8_t opcode)
+{
+	const struct smmuinv_features any = { 0 };
+
+	return allowed_for(opcode, &any).dw0 != 0;
+}
+
 bool smmuinv__kernel_resolves_vsid(const struct smmuinv_command *command)
 {
 	switch (smmuinv_command_opcode(command)) {
@@ -155,4 +162,9 @@ bool smmuinv__kernel_resolves_vsid(const struct smmuinv_command *command)
 	default:
 		return false;
 	}
+}
+
+uint32_t smmuinv__kernel_vsid(const struct smmuinv_command *command)
+{
+	return (uint32_t)field(command, SMMUINV_FIELD_STREAMID);
 }

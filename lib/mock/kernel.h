@@ -7,6 +7,7 @@
 #define SMMUINV_MOCK_KERNEL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <smmuinv/command.h>
 #include <smmuinv/features.h>
@@ -15,7 +16,13 @@
 bool smmuinv__kernel_accepts(const struct smmuinv_command *command,
 			     const struct smmuinv_features *host);
 
+/* Is it one of the eight opcodes that every kernel takes? */
+bool smmuinv__kernel_knows(uint8_t opcode);
+
 /* Does the kernel look the command's StreamID up among the vDEVICEs? */
 bool smmuinv__kernel_resolves_vsid(const struct smmuinv_command *command);
+
+/* The StreamID of such a command. */
+uint32_t smmuinv__kernel_vsid(const struct smmuinv_command *command);
 
 #endif /* SMMUINV_MOCK_KERNEL_H */

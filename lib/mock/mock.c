@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "../params.h"
-#include "../radix.h"
 #include "kernel.h"
+#include "radix.h"
 
 /* The driver's command batch has 64 places, of which a CMD_SYNC takes one. */
 #define BLOCK 63
@@ -24,12 +24,26 @@ enum kind { KIND_VIOMMU, KIND_DEVICE, KIND_VDEVICE };
 struct object {
 	enum kind kind;
 	uint32_t id;
-	uint32_t users;          /* objects that need this one */
-	struct object *viommu;   /* a vDEVICE's */
-	struct object *device;   /* a vDEVICE's */
-	uint32_t virt_id;        /* a vDEVICE's */
-	struct object *vdevice;  /* a device's, if it has one */
-	struct radix by_virt_id; /* a vIOMMU's vDEVICEs */
+	uint32_t users; /* objects that need this one */
+
+	/* A vIOMMU's and a device's: the physical SMMU. */
+	struct smmuinv_features host;
+	uint32_t hw_flags;
+
+	/* A vIOMMU's. */
+	struct smmuinv_caches *caches;
+	bool hung;
+	struct radix by_virt_id; /* its vDEVICEs */
+
+	/* A device's. */
+	struct object *vdevice;
+	uint32_t reply; /* enum smmuinv_mock_reply */
+	bool quarantined;
+
+	/* A vDEVICE's. */
+	struct object *viommu;
+	struct object *device;
+	uint32_t virt_id;
 };
 
 struct fault {
@@ -45,12 +59,22 @@ struct smmuinv_mock {
 	struct radix objects;
 	size_t object_count;
 	uint32_t last_id;
-	struct smmuinv_command *executed;
+	struct smmuinv_mock_record *executed;
 	size_t executed_count;
-	size_t executed_room;
+	size_t executed_capacity;
 	struct fault *faults; /* first to happen first */
 	uint64_t calls;
 	uint64_t wedged;
+};
+
+/* One call of an ioctl. The last three are an invalidation's. */
+struct call {
+	struct smmuinv_mock *mock;
+	enum smmuinv_mock_call ioctl;
+	uint32_t viommu_id;
+	uint32_t number;
+	const struct smmuinv_command *commands;
+	uint32_t count;
 };
 
 int smmuinv_mock_new(const struct smmuinv_mock_params *params,
@@ -59,7 +83,8 @@ int smmuinv_mock_new(const struct smmuinv_mock_params *params,
 	struct smmuinv_mock_params p;
 	struct smmuinv_mock *m;
 
-	if (!mock || !PARAMS_TAKE(&p, params) || p.kernel > SMMUINV_MOCK_EXACT)
+	if (!mock || !PARAMS_TAKE(&p, params) ||
+	    p.kernel > SMMUINV_MOCK_EXACT_QUARANTINE)
 		return -EINVAL;
 	m = calloc(1, sizeof(*m));
 	if (!m)
@@ -116,6 +141,8 @@ static struct object *object_new(struct smmuinv_mock *m, enum kind kind)
 		return NULL;
 	object->kind = kind;
 	object->id = m->last_id + 1;
+	object->host = m->host;
+	object->caches = m->caches;
 	if (smmuinv__radix_set(&m->objects, object->id, object)) {
 		free(object);
 		return NULL;
@@ -175,16 +202,87 @@ static int object_destroy(struct smmuinv_mock *m, uint32_t id)
 	return 0;
 }
 
-int smmuinv_mock_destroy(struct smmuinv_mock *mock, uint32_t id)
+static bool set_host(struct smmuinv_mock *m, uint32_t id,
+		     const struct smmuinv_features *host, uint32_t hw_flags)
 {
-	int rc;
+	struct object *object = smmuinv__radix_get(&m->objects, id);
+
+	if (!object || object->kind == KIND_VDEVICE)
+		return false;
+	object->host = *host;
+	object->hw_flags = hw_flags;
+	return true;
+}
+
+int smmuinv_mock_set_host(struct smmuinv_mock *mock, uint32_t id,
+			  const struct smmuinv_features *host,
+			  uint32_t hw_flags)
+{
+	bool found;
+
+	if (!mock || !host)
+		return -EINVAL;
+	pthread_mutex_lock(&mock->lock);
+	found = set_host(mock, id, host, hw_flags);
+	pthread_mutex_unlock(&mock->lock);
+	return found ? 0 : -ENOENT;
+}
+
+int smmuinv_mock_set_caches(struct smmuinv_mock *mock, uint32_t viommu_id,
+			    struct smmuinv_caches *caches)
+{
+	struct object *viommu;
 
 	if (!mock)
 		return -EINVAL;
 	pthread_mutex_lock(&mock->lock);
-	rc = object_destroy(mock, id);
+	viommu = object_find(mock, viommu_id, KIND_VIOMMU);
+	if (viommu)
+		viommu->caches = caches;
 	pthread_mutex_unlock(&mock->lock);
-	return rc;
+	return viommu ? 0 : -ENOENT;
+}
+
+/* The device that has this vSID. */
+static struct object *device_of(const struct object *viommu, uint32_t vsid)
+{
+	const struct object *vdevice =
+		viommu ? smmuinv__radix_get(&viommu->by_virt_id, vsid) : NULL;
+
+	return vdevice ? vdevice->device : NULL;
+}
+
+int smmuinv_mock_hang(struct smmuinv_mock *mock, uint32_t viommu_id,
+		      uint32_t vsid, uint32_t reply)
+{
+	struct object *device;
+
+	if (!mock || reply > SMMUINV_MOCK_LIES)
+		return -EINVAL;
+	pthread_mutex_lock(&mock->lock);
+	device = device_of(object_find(mock, viommu_id, KIND_VIOMMU), vsid);
+	if (device) {
+		device->reply = reply;
+		if (reply == SMMUINV_MOCK_ANSWERS)
+			device->quarantined = false;
+	}
+	pthread_mutex_unlock(&mock->lock);
+	return device ? 0 : -ENOENT;
+}
+
+int smmuinv_mock_hang_smmu(struct smmuinv_mock *mock, uint32_t viommu_id,
+			   bool hung)
+{
+	struct object *viommu;
+
+	if (!mock)
+		return -EINVAL;
+	pthread_mutex_lock(&mock->lock);
+	viommu = object_find(mock, viommu_id, KIND_VIOMMU);
+	if (viommu)
+		viommu->hung = hung;
+	pthread_mutex_unlock(&mock->lock);
+	return viommu ? 0 : -ENOENT;
 }
 
 size_t smmuinv_mock_objects(struct smmuinv_mock *mock)
@@ -198,10 +296,10 @@ size_t smmuinv_mock_objects(struct smmuinv_mock *mock)
 }
 
 size_t smmuinv_mock_executed(struct smmuinv_mock *mock,
-			     const struct smmuinv_command **commands)
+			     const struct smmuinv_mock_record **records)
 {
-	if (commands)
-		*commands = mock->executed;
+	if (records)
+		*records = mock->executed;
 	return mock->executed_count;
 }
 
@@ -232,6 +330,17 @@ uint64_t smmuinv_mock_wedged(struct smmuinv_mock *mock)
 	return wedged;
 }
 
+/* Does the ioctl have what the fault sets? */
+static bool fault_valid(const struct smmuinv_mock_fault *fault)
+{
+	if (fault->call > SMMUINV_MOCK_DEVICE_INFO)
+		return false;
+	if (fault->call > SMMUINV_MOCK_VDEVICE_ALLOC && fault->viommu_id)
+		return false;
+	return fault->call == SMMUINV_MOCK_INVALIDATE ||
+	       (!fault->opcode && !fault->vanish);
+}
+
 int smmuinv_mock_inject(struct smmuinv_mock *mock,
 			const struct smmuinv_mock_fault *fault)
 {
@@ -239,8 +348,7 @@ int smmuinv_mock_inject(struct smmuinv_mock *mock,
 	struct fault **at;
 	struct fault *f;
 
-	if (!mock || !PARAMS_TAKE(&what, fault) ||
-	    what.call > SMMUINV_MOCK_DEVICE_INFO)
+	if (!mock || !PARAMS_TAKE(&what, fault) || !fault_valid(&what))
 		return -EINVAL;
 	f = malloc(sizeof(*f));
 	if (!f)
@@ -266,14 +374,32 @@ size_t smmuinv_mock_faults_left(struct smmuinv_mock *mock)
 	return count;
 }
 
-/* The fault of this call, if it is its turn. */
-static bool fault_due(struct smmuinv_mock *m, enum smmuinv_mock_call call,
-		      struct smmuinv_mock_fault *what)
+static bool call_contains(const struct call *call, uint8_t opcode)
 {
-	struct fault **at = &m->faults;
+	uint32_t i;
+
+	for (i = 0; i < call->count; i++) {
+		if (smmuinv_command_opcode(&call->commands[i]) == opcode)
+			return true;
+	}
+	return false;
+}
+
+static bool fault_concerns(const struct smmuinv_mock_fault *fault,
+			   const struct call *call)
+{
+	return fault->call == call->ioctl &&
+	       (!fault->viommu_id || fault->viommu_id == call->viommu_id) &&
+	       (!fault->opcode || call_contains(call, fault->opcode));
+}
+
+/* Takes the fault of this call, if it is its turn. */
+static bool fault_take(const struct call *call, struct smmuinv_mock_fault *what)
+{
+	struct fault **at = &call->mock->faults;
 	struct fault *f;
 
-	while (*at && (*at)->what.call != call)
+	while (*at && !fault_concerns(&(*at)->what, call))
 		at = &(*at)->next;
 	f = *at;
 	if (!f)
@@ -285,39 +411,66 @@ static bool fault_due(struct smmuinv_mock *m, enum smmuinv_mock_call call,
 	*what = f->what;
 	*at = f->next;
 	free(f);
-	if (what->delay_us)
-		usleep(what->delay_us);
 	return true;
+}
+
+/* The call takes its time, in which others can be made. */
+static void delay(struct smmuinv_mock *m, uint32_t us)
+{
+	const struct timespec time = {
+		.tv_sec = us / 1000000,
+		.tv_nsec = us % 1000000 * 1000L,
+	};
+
+	pthread_mutex_unlock(&m->lock);
+	(void)nanosleep(&time, NULL);
+	pthread_mutex_lock(&m->lock);
+}
+
+/* A device is unplugged without anyone being asked. */
+static void vanish(struct smmuinv_mock *m, uint32_t viommu_id, uint32_t vsid)
+{
+	const struct object *device =
+		device_of(object_find(m, viommu_id, KIND_VIOMMU), vsid);
+
+	if (device)
+		(void)object_destroy(m, device->vdevice->id);
+}
+
+/* Does the call fail with @what? If it has to wait, others get the lock. */
+static bool fails(const struct call *call, struct smmuinv_mock_fault *what)
+{
+	if (!fault_take(call, what))
+		return false;
+	if (what->delay_us)
+		delay(call->mock, what->delay_us);
+	if (what->vanish)
+		vanish(call->mock, call->viommu_id, what->vsid);
+	return !what->late && !what->vanish;
 }
 
 static int device_info(struct smmuinv_mock *m, uint32_t dev_id,
 		       struct smmuinv_device_info *info)
 {
+	const struct call call = {
+		.mock = m,
+		.ioctl = SMMUINV_MOCK_DEVICE_INFO,
+	};
 	struct smmuinv_mock_fault fault;
+	const struct object *device;
 
-	if (fault_due(m, SMMUINV_MOCK_DEVICE_INFO, &fault))
+	if (fails(&call, &fault))
 		return fault.error;
-	if (!object_find(m, dev_id, KIND_DEVICE))
+	device = object_find(m, dev_id, KIND_DEVICE);
+	if (!device)
 		return -ENOENT;
-	info->hw = (struct smmuinv_hw_info){ 0 };
-	memcpy(info->hw.idr, m->host.idr, sizeof(info->hw.idr));
-	if (!smmuinv_features_get(&m->host, SMMUINV_FEATURE_ATS))
+	info->hw = (struct smmuinv_hw_info){ .flags = device->hw_flags };
+	memcpy(info->hw.idr, device->host.idr, sizeof(info->hw.idr));
+	if (!smmuinv_features_get(&device->host, SMMUINV_FEATURE_ATS))
 		info->capabilities = SMMUINV_CAP_PCI_ATS_NOT_SUPPORTED;
 	info->max_pasid_log2 =
-		smmuinv_features_get(&m->host, SMMUINV_FEATURE_SSIDSIZE);
+		smmuinv_features_get(&device->host, SMMUINV_FEATURE_SSIDSIZE);
 	return 0;
-}
-
-static int mock_device_info(void *context, uint32_t dev_id,
-			    struct smmuinv_device_info *info)
-{
-	struct smmuinv_mock *m = context;
-	int rc;
-
-	pthread_mutex_lock(&m->lock);
-	rc = device_info(m, dev_id, info);
-	pthread_mutex_unlock(&m->lock);
-	return rc;
 }
 
 static int vdevice_new(struct smmuinv_mock *m, struct object *viommu,
@@ -341,219 +494,306 @@ static int vdevice_new(struct smmuinv_mock *m, struct object *viommu,
 	return 0;
 }
 
-/* The kernel would take any 64-bit number; vSIDs have 32 bits. */
 static int vdevice_alloc(struct smmuinv_mock *m, uint32_t viommu_id,
-			 uint32_t dev_id, uint64_t virt_id, uint32_t *id)
+			 uint32_t dev_id, uint32_t virt_id, uint32_t *id)
 {
-	struct object *viommu = object_find(m, viommu_id, KIND_VIOMMU);
-	struct object *device = object_find(m, dev_id, KIND_DEVICE);
+	const struct call call = {
+		.mock = m,
+		.ioctl = SMMUINV_MOCK_VDEVICE_ALLOC,
+		.viommu_id = viommu_id,
+	};
 	struct smmuinv_mock_fault fault;
+	struct object *viommu;
+	struct object *device;
 
-	if (fault_due(m, SMMUINV_MOCK_VDEVICE_ALLOC, &fault))
+	if (fails(&call, &fault))
 		return fault.error;
+	viommu = object_find(m, viommu_id, KIND_VIOMMU);
+	device = object_find(m, dev_id, KIND_DEVICE);
 	if (!viommu || !device)
 		return -ENOENT;
-	if (device->vdevice ||
-	    smmuinv__radix_get(&viommu->by_virt_id, (uint32_t)virt_id))
+	if (device->vdevice || device_of(viommu, virt_id))
 		return -EEXIST;
-	return vdevice_new(m, viommu, device, (uint32_t)virt_id, id);
+	return vdevice_new(m, viommu, device, virt_id, id);
 }
 
-static int mock_vdevice_alloc(void *context, uint32_t viommu_id,
-			      uint32_t dev_id, uint64_t virt_id,
-			      uint32_t *vdevice_id)
+int smmuinv_mock_vdevice_alloc(struct smmuinv_mock *mock, uint32_t viommu_id,
+			       uint32_t dev_id, uint64_t virt_id,
+			       uint32_t *vdevice_id)
 {
-	struct smmuinv_mock *m = context;
 	int rc;
 
-	pthread_mutex_lock(&m->lock);
-	rc = vdevice_alloc(m, viommu_id, dev_id, virt_id, vdevice_id);
-	pthread_mutex_unlock(&m->lock);
+	if (!mock || !vdevice_id || virt_id > UINT32_MAX)
+		return -EINVAL;
+	pthread_mutex_lock(&mock->lock);
+	rc = vdevice_alloc(mock, viommu_id, dev_id, (uint32_t)virt_id,
+			   vdevice_id);
+	pthread_mutex_unlock(&mock->lock);
 	return rc;
 }
 
-static int mock_destroy(void *context, uint32_t id)
+int smmuinv_mock_destroy(struct smmuinv_mock *mock, uint32_t id)
 {
-	struct smmuinv_mock *m = context;
+	const struct call call = {
+		.mock = mock,
+		.ioctl = SMMUINV_MOCK_DESTROY,
+	};
 	struct smmuinv_mock_fault fault;
 	int rc;
 
-	pthread_mutex_lock(&m->lock);
-	if (fault_due(m, SMMUINV_MOCK_DESTROY, &fault))
-		rc = fault.error;
-	else
-		rc = object_destroy(m, id);
-	pthread_mutex_unlock(&m->lock);
+	if (!mock)
+		return -EINVAL;
+	pthread_mutex_lock(&mock->lock);
+	rc = fails(&call, &fault) ? fault.error : object_destroy(mock, id);
+	pthread_mutex_unlock(&mock->lock);
 	return rc;
+}
+
+static bool counts_exactly(const struct smmuinv_mock *m)
+{
+	return m->kernel == SMMUINV_MOCK_EXACT ||
+	       m->kernel == SMMUINV_MOCK_EXACT_QUARANTINE;
+}
+
+static bool quarantines(const struct smmuinv_mock *m)
+{
+	return m->kernel == SMMUINV_MOCK_QUARANTINE ||
+	       m->kernel == SMMUINV_MOCK_EXACT_QUARANTINE;
 }
 
 static int record_reserve(struct smmuinv_mock *m, uint32_t count)
 {
 	size_t need = m->executed_count + count;
-	size_t room = m->executed_room ? m->executed_room : 256;
-	struct smmuinv_command *larger;
+	size_t capacity = m->executed_capacity ? m->executed_capacity : 256;
+	struct smmuinv_mock_record *larger;
 
-	if (need <= m->executed_room)
+	if (need <= m->executed_capacity)
 		return 0;
-	while (room < need)
-		room *= 2;
-	larger = realloc(m->executed, room * sizeof(*larger));
+	while (capacity < need)
+		capacity *= 2;
+	larger = realloc(m->executed, capacity * sizeof(*larger));
 	if (!larger)
 		return -ENOMEM;
 	m->executed = larger;
-	m->executed_room = room;
+	m->executed_capacity = capacity;
 	return 0;
 }
 
-/* The hardware: it does what it is told. */
-static void execute(struct smmuinv_mock *m,
-		    const struct smmuinv_command *commands, uint32_t count)
+/* The device that an ATC_INV is for; NULL for any other command. */
+static struct object *atc_device(const struct object *viommu,
+				 const struct smmuinv_command *command)
 {
-	uint32_t i;
+	if (smmuinv_command_opcode(command) != SMMUINV_CMD_ATC_INV)
+		return NULL;
+	return device_of(viommu, smmuinv__kernel_vsid(command));
+}
 
-	memcpy(m->executed + m->executed_count, commands,
-	       count * sizeof(*commands));
-	m->executed_count += count;
-	for (i = 0; m->caches && i < count; i++)
-		smmuinv_caches_execute(m->caches, &commands[i]);
+static void execute_one(const struct call *call, const struct object *viommu,
+			const struct smmuinv_command *command)
+{
+	struct smmuinv_mock *m = call->mock;
+
+	m->executed[m->executed_count++] = (struct smmuinv_mock_record){
+		.command = *command,
+		.viommu_id = call->viommu_id,
+		.call = call->number,
+	};
+	if (viommu && viommu->caches)
+		smmuinv_caches_execute(viommu->caches, command);
+}
+
+/* The SMMU, and what the kernel makes of devices that do not answer it. */
+static int execute(const struct call *call, uint32_t first, uint32_t end)
+{
+	struct smmuinv_mock *m = call->mock;
+	const struct object *viommu =
+		object_find(m, call->viommu_id, KIND_VIOMMU);
+	int rc = 0;
+
+	if (viommu && viommu->hung)
+		return -ETIMEDOUT;
+	for (; first < end; first++) {
+		const struct smmuinv_command *command = &call->commands[first];
+		struct object *device = atc_device(viommu, command);
+
+		if (!device || device->reply == SMMUINV_MOCK_ANSWERS) {
+			execute_one(call, viommu, command);
+		} else if (device->reply == SMMUINV_MOCK_SILENT) {
+			device->quarantined = quarantines(m);
+			rc = device->quarantined ? -EIO : -ETIMEDOUT;
+		}
+	}
+	return rc;
 }
 
 /* Does the driver convert the command? */
 static bool converts(const struct smmuinv_mock *m, const struct object *viommu,
 		     const struct smmuinv_command *command)
 {
-	uint32_t vsid =
-		(uint32_t)smmuinv_command_get(command, SMMUINV_FIELD_STREAMID);
+	const struct object *device;
 
 	if (m->kernel == SMMUINV_MOCK_6_13) {
-		if (!smmuinv_opcode_is_forwarded(
-			    smmuinv_command_opcode(command)))
+		if (!smmuinv__kernel_knows(smmuinv_command_opcode(command)))
 			return false;
-	} else if (!smmuinv__kernel_accepts(command, &m->host)) {
+	} else if (!smmuinv__kernel_accepts(command, &viommu->host)) {
 		return false;
 	}
-	return !smmuinv__kernel_resolves_vsid(command) ||
-	       smmuinv__radix_get(&viommu->by_virt_id, vsid);
+	if (!smmuinv__kernel_resolves_vsid(command))
+		return true;
+	device = device_of(viommu, smmuinv__kernel_vsid(command));
+	return device && !(device->quarantined && atc_device(viommu, command));
 }
 
 /*
- * A block goes to the hardware, with a sync. An illegal command, which only an
- * old kernel passes on, stops the host's queue before it.
+ * A block goes to the SMMU, with a sync. An illegal command, which only an old
+ * kernel passes on, stops the host's queue before it.
  */
-static int send(struct smmuinv_mock *m, const struct smmuinv_command *commands,
-		uint32_t count)
+static int send(const struct call *call, const struct object *viommu,
+		uint32_t first, uint32_t end)
 {
 	uint32_t i;
 
-	for (i = 0; i < count; i++) {
-		if (smmuinv__kernel_accepts(&commands[i], &m->host))
+	for (i = first; i < end; i++) {
+		if (smmuinv__kernel_accepts(&call->commands[i], &viommu->host))
 			continue;
-		execute(m, commands, i);
-		m->wedged++;
+		(void)execute(call, first, i);
+		call->mock->wedged++;
 		return -ETIMEDOUT;
 	}
-	execute(m, commands, count);
-	return 0;
+	return execute(call, first, end);
+}
+
+/* A command is refused at @i. An exact kernel first sends what is before it. */
+static int refuse(const struct call *call, const struct object *viommu,
+		  uint32_t sent, uint32_t i, uint32_t *count)
+{
+	int rc = 0;
+
+	if (counts_exactly(call->mock))
+		rc = send(call, viommu, sent, i);
+	*count = rc ? sent : i;
+	return rc ? rc : -EIO;
 }
 
 /* The driver's loop: convert one by one, send by the block. */
-static int convert_and_send(struct smmuinv_mock *m, const struct object *viommu,
-			    const struct smmuinv_command *commands,
-			    uint32_t *count)
+static int convert_and_send(const struct call *call,
+			    const struct object *viommu, uint32_t *count)
 {
-	uint32_t asked = *count;
 	uint32_t sent = 0;
 	uint32_t i;
 
-	for (i = 0; i < asked; i++) {
-		*count = i;
-		if (!converts(m, viommu, &commands[i])) {
-			if (m->kernel == SMMUINV_MOCK_EXACT)
-				execute(m, commands + sent, i - sent);
-			return -EIO;
-		}
-		if (i + 1 - sent != BLOCK && i + 1 != asked)
+	for (i = 0; i < call->count; i++) {
+		int rc;
+
+		if (!converts(call->mock, viommu, &call->commands[i]))
+			return refuse(call, viommu, sent, i, count);
+		if (i + 1 - sent != BLOCK && i + 1 != call->count)
 			continue;
-		/* The count of a block that failed is one less than its end. */
-		if (send(m, commands + sent, i + 1 - sent))
-			return -ETIMEDOUT;
+		rc = send(call, viommu, sent, i + 1);
+		if (rc) {
+			*count = counts_exactly(call->mock) ? sent : i;
+			return rc;
+		}
 		sent = i + 1;
 	}
-	*count = asked;
 	return 0;
 }
 
-static int fail(struct smmuinv_mock *m, const struct smmuinv_mock_fault *fault,
-		const struct smmuinv_command *commands, uint32_t *count)
+/* The checks in the order in which the kernel makes them. */
+static int invalidate(const struct call *call, uint32_t *count)
+{
+	struct smmuinv_mock *m = call->mock;
+	const struct object *viommu =
+		object_find(m, call->viommu_id, KIND_VIOMMU);
+
+	*count = 0;
+	if (m->kernel != SMMUINV_MOCK_6_13 && call->count > ENTRIES_MAX)
+		return -EINVAL;
+	if (!viommu)
+		return smmuinv__radix_get(&m->objects, call->viommu_id) ?
+			       -EINVAL :
+			       -ENOENT;
+	if (!call->count)
+		return -EINVAL;
+	*count = call->count;
+	if (call->count > ENTRIES_ALLOCATABLE)
+		return -ENOMEM;
+	return convert_and_send(call, viommu, count);
+}
+
+static int fail(const struct call *call, const struct smmuinv_mock_fault *fault,
+		uint32_t *count)
 {
 	uint32_t executed = fault->executed;
 
-	execute(m, commands, executed < *count ? executed : *count);
+	(void)execute(call, 0, executed < call->count ? executed : call->count);
 	if (fault->count != SMMUINV_MOCK_COUNT_AS_GIVEN)
 		*count = fault->count;
 	return fault->error;
 }
 
-/* A device is unplugged behind everybody's back. */
-static void vanish(struct smmuinv_mock *m, uint32_t viommu_id, uint32_t vsid)
-{
-	const struct object *viommu = object_find(m, viommu_id, KIND_VIOMMU);
-	const struct object *vdevice =
-		viommu ? smmuinv__radix_get(&viommu->by_virt_id, vsid) : NULL;
-
-	if (vdevice)
-		(void)object_destroy(m, vdevice->id);
-}
-
-/* The checks in the order in which the kernel makes them. */
-static int invalidate(struct smmuinv_mock *m, uint32_t viommu_id,
-		      const struct smmuinv_command *commands, uint32_t *count)
-{
-	const struct object *viommu = object_find(m, viommu_id, KIND_VIOMMU);
-	uint32_t asked = *count;
-
-	*count = 0;
-	if (m->kernel != SMMUINV_MOCK_6_13 && asked > ENTRIES_MAX)
-		return -EINVAL;
-	if (!viommu)
-		return smmuinv__radix_get(&m->objects, viommu_id) ? -EINVAL :
-								    -ENOENT;
-	if (!asked)
-		return -EINVAL;
-	*count = asked;
-	if (asked > ENTRIES_ALLOCATABLE)
-		return -ENOMEM;
-	return convert_and_send(m, viommu, commands, count);
-}
-
-static int invalidate_or_fail(struct smmuinv_mock *m, uint32_t viommu_id,
-			      const struct smmuinv_command *commands,
-			      uint32_t *count)
+static int invalidate_or_fail(const struct call *call, uint32_t *count)
 {
 	struct smmuinv_mock_fault fault;
+	bool failing = fails(call, &fault);
 
-	m->calls++;
-	if (record_reserve(m, *count))
+	if (record_reserve(call->mock, call->count))
 		return -ENOMEM;
-	if (!fault_due(m, SMMUINV_MOCK_INVALIDATE, &fault))
-		return invalidate(m, viommu_id, commands, count);
-	if (!fault.vanish)
-		return fail(m, &fault, commands, count);
-	vanish(m, viommu_id, fault.vsid);
-	return invalidate(m, viommu_id, commands, count);
+	return failing ? fail(call, &fault, count) : invalidate(call, count);
 }
 
-static int mock_invalidate(void *context, uint32_t viommu_id,
-			   const struct smmuinv_command *commands,
-			   uint32_t *count)
+int smmuinv_mock_invalidate(struct smmuinv_mock *mock, uint32_t viommu_id,
+			    const struct smmuinv_command *commands,
+			    uint32_t *count)
+{
+	struct call call = {
+		.mock = mock,
+		.ioctl = SMMUINV_MOCK_INVALIDATE,
+		.viommu_id = viommu_id,
+		.commands = commands,
+	};
+	int rc;
+
+	if (!mock || !commands || !count)
+		return -EINVAL;
+	call.count = *count;
+	pthread_mutex_lock(&mock->lock);
+	call.number = (uint32_t)++mock->calls;
+	rc = invalidate_or_fail(&call, count);
+	pthread_mutex_unlock(&mock->lock);
+	return rc;
+}
+
+static int backend_device_info(void *context, uint32_t dev_id,
+			       struct smmuinv_device_info *info)
 {
 	struct smmuinv_mock *m = context;
 	int rc;
 
 	pthread_mutex_lock(&m->lock);
-	rc = invalidate_or_fail(m, viommu_id, commands, count);
+	rc = device_info(m, dev_id, info);
 	pthread_mutex_unlock(&m->lock);
 	return rc;
+}
+
+static int backend_vdevice_alloc(void *context, uint32_t viommu_id,
+				 uint32_t dev_id, uint64_t virt_id,
+				 uint32_t *vdevice_id)
+{
+	return smmuinv_mock_vdevice_alloc(context, viommu_id, dev_id, virt_id,
+					  vdevice_id);
+}
+
+static int backend_destroy(void *context, uint32_t id)
+{
+	return smmuinv_mock_destroy(context, id);
+}
+
+static int backend_invalidate(void *context, uint32_t viommu_id,
+			      const struct smmuinv_command *commands,
+			      uint32_t *count)
+{
+	return smmuinv_mock_invalidate(context, viommu_id, commands, count);
 }
 
 int smmuinv_mock_backend(struct smmuinv_mock *mock,
@@ -561,10 +801,10 @@ int smmuinv_mock_backend(struct smmuinv_mock *mock,
 {
 	static const struct smmuinv_backend_ops ops = {
 		.size = sizeof(ops),
-		.device_info = mock_device_info,
-		.vdevice_alloc = mock_vdevice_alloc,
-		.destroy = mock_destroy,
-		.invalidate = mock_invalidate,
+		.device_info = backend_device_info,
+		.vdevice_alloc = backend_vdevice_alloc,
+		.destroy = backend_destroy,
+		.invalidate = backend_invalidate,
 	};
 
 	if (!mock)

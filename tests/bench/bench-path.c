@@ -4,6 +4,7 @@
  * callgrind each measurement is dumped by its name, for bench.py to read;
  * otherwise it is timed.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +32,8 @@ static const char usage[] =
 	"\n"
 	"  stages     for several streams: the check alone, the queue with the "
 	"plan\n"
-	"             SMMUINV_PLAN_AS_WRITTEN, the queue with the fewest host "
-	"commands, and\n"
+	"             SMMUINV_PLAN_AS_WRITTEN, the queue with "
+	"SMMUINV_PLAN_MERGED, and\n"
 	"             memcpy() of the same bytes\n"
 	"  growth     a call with 1 to 2^19 commands\n"
 	"  latency    the longest call, with several bounds on its commands\n"
@@ -45,12 +46,12 @@ static const char usage[] =
 	"  --corpus DIR   where tests/corpus is\n"
 	"  --repeat N     times are the shortest of N (default 30)\n";
 
-enum stage { STAGE_CHECK, STAGE_AS_WRITTEN, STAGE_FEWEST, STAGE_COPY, STAGES };
+enum stage { STAGE_CHECK, STAGE_AS_WRITTEN, STAGE_MERGED, STAGE_COPY, STAGES };
 
 static const char *const stage_names[STAGES] = {
 	[STAGE_CHECK] = "check",
 	[STAGE_AS_WRITTEN] = "as-written",
-	[STAGE_FEWEST] = "fewest",
+	[STAGE_MERGED] = "merged",
 	[STAGE_COPY] = "memcpy",
 };
 
@@ -60,13 +61,13 @@ struct path {
 	const struct stream *stream;
 	struct meter meter;
 	struct player as_written;
-	struct player fewest;
+	struct player merged;
 	struct check_table check;
 	struct smmuinv_command *copy;
 	uint32_t count; /* of the stream's commands, so many from the first */
 };
 
-/* What is known of a measurement, but for its instructions. */
+/* What is known of a measurement, except its instructions. */
 struct measured {
 	uint64_t ns;
 	uint64_t consumed;
@@ -102,16 +103,16 @@ static void path_open(struct path *p, const struct options *options,
 		.count = stream->count,
 		.copy = calloc(stream->count, sizeof(*p->copy)),
 	};
-	must(p->copy ? 0 : -1, "memory");
+	must(p->copy ? 0 : -ENOMEM, "memory");
 	must(meter_open(&p->meter, NULL), "backend");
 	player_make(&p->as_written, p, SMMUINV_PLAN_AS_WRITTEN, 0);
-	player_make(&p->fewest, p, SMMUINV_PLAN_FEWEST, 0);
-	smmuinv__check_compile(&p->check, &stream->guest, &host, 0);
+	player_make(&p->merged, p, SMMUINV_PLAN_MERGED, 0);
+	smmuinv__check_compile(&p->check, &stream->guest, &host);
 }
 
 static void path_close(struct path *p)
 {
-	player_close(&p->fewest);
+	player_close(&p->merged);
 	player_close(&p->as_written);
 	meter_close(&p->meter);
 	free(p->copy);
@@ -122,14 +123,12 @@ static uint64_t check_all(struct path *p)
 {
 	const struct smmuinv_command *ring = p->stream->ring;
 	uint64_t forwarded = 0;
-	uint32_t read[COMMAND_FORWARDED] = { 0 };
 	uint32_t kinds = 0;
 	uint32_t i = 0;
 
 	while (i < p->count) {
-		uint32_t n = smmuinv__check_forward(&p->check, ring + i,
-						    p->count - i, p->copy,
-						    &kinds, read);
+		uint32_t n = smmuinv__check_forward(
+			&p->check, ring + i, p->count - i, p->copy, &kinds);
 		struct check_found found;
 
 		forwarded += n;
@@ -160,8 +159,8 @@ static void run(struct path *p, enum stage stage, struct play *play)
 	case STAGE_AS_WRITTEN:
 		rc = player_consume(&p->as_written, 0, p->count, 0, play);
 		break;
-	case STAGE_FEWEST:
-		rc = player_consume(&p->fewest, 0, p->count, 0, play);
+	case STAGE_MERGED:
+		rc = player_consume(&p->merged, 0, p->count, 0, play);
 		break;
 	default:
 		copy_all(p);
@@ -347,7 +346,7 @@ static void latency_of(const struct options *o, const char *name,
 			 1u << SMMUINV_QUEUE_LOG2SIZE_MAX),
 	     name);
 	path_open(&path, o, &stream);
-	player_make(&player, &path, SMMUINV_PLAN_FEWEST, window);
+	player_make(&player, &path, SMMUINV_PLAN_MERGED, window);
 	ns = longest_ns(&player, bound, 1 + o->repeat / 3, &calls);
 	if (o->json)
 		printf("{\"bench\": \"latency\", \"stream\": \"%s\", "

@@ -23,7 +23,7 @@ struct host {
 	struct smmuinv_backend *backend;
 	struct meter meter;
 	struct player player;
-	struct smmuinv_caches *caches; /* behind the mock */
+	struct smmuinv_caches *caches; /* of the mock's SMMU */
 	struct smmuinv_caches *wanted; /* what the guest wants them to be */
 };
 
@@ -89,7 +89,7 @@ static void host_close(struct host *h)
 	stream_close(&h->stream);
 }
 
-/* The rest of the guest's pages may stay, or go along. */
+/* Pages that the guest has not invalidated may stay or go. */
 static void expect_none_lost(struct host *h, uint32_t from, uint32_t end)
 {
 	for (uint32_t i = from; i < end; i++)

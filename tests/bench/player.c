@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "player.h"
-#include "../plug.h"
 
 #include <errno.h>
 
@@ -32,13 +31,13 @@ int player_open(struct player *player, const struct stream *stream,
 		.size = sizeof(queue),
 		.ops = &ops,
 		.window = window,
+		/* What a call gets is said by its ring. */
+		.work_max = UINT32_MAX,
 	};
 	int rc;
 
-	*player = (struct player){ .stream = stream };
-	rc = smmuinv_vsmmu_new(params, &player->vsmmu);
-	if (!rc)
-		rc = stream_note_cds(stream, player->vsmmu);
+	*player = (struct player){ .stream = stream, .guest = params->guest };
+	rc = smmuinv_vsmmu_new(params, &player->vsmmu, NULL);
 	if (!rc)
 		rc = smmuinv_queue_new(player->vsmmu, &queue, &player->queue);
 	if (rc)
@@ -53,9 +52,21 @@ void player_close(struct player *player)
 	*player = (struct player){ 0 };
 }
 
+static int add_stream(struct smmuinv_vsmmu *vsmmu, uint32_t device,
+		      uint32_t vsid)
+{
+	const struct smmuinv_stream_params params = {
+		.size = sizeof(params),
+		.vsid = vsid,
+		.dev_id = device,
+	};
+	int rc = smmuinv_vsmmu_add_stream(vsmmu, &params);
+
+	return rc ? rc : smmuinv_vsmmu_set_ats(vsmmu, vsid, true);
+}
+
 int player_add_streams(struct player *player, uint32_t device)
 {
-	struct smmuinv_streams *streams = smmuinv_vsmmu_streams(player->vsmmu);
 	const struct stream *stream = player->stream;
 
 	for (uint32_t i = 0; i < stream->count; i++) {
@@ -64,9 +75,9 @@ int player_add_streams(struct player *player, uint32_t device)
 		int rc;
 
 		if (!stream_names_vsid(&stream->ring[i]) ||
-		    !smmuinv_streams_find(streams, vsid, NULL))
+		    !smmuinv_vsmmu_find_stream(player->vsmmu, vsid, NULL))
 			continue;
-		rc = plug(player->vsmmu, device++, vsid);
+		rc = add_stream(player->vsmmu, device++, vsid);
 		if (rc)
 			return rc;
 	}

@@ -12,13 +12,15 @@
 #include "stream.h"
 
 /* How much of the stream a call of smmuinv_queue_consume() gets. */
-#define PLAYER_WHOLE   0u         /* all that there is */
-#define PLAYER_TO_SYNC UINT32_MAX /* up to a CMD_SYNC, as a guest that waits \
-				   */
+#define PLAYER_WHOLE 0u /* all that there is */
+#define PLAYER_TO_SYNC                                        \
+	UINT32_MAX /* up to a CMD_SYNC, as a guest that waits \
+		    */
 /* Any other number: so many commands, by smmuinv_ring.max_commands. */
 
 struct player {
 	const struct stream *stream;
+	struct smmuinv_features guest; /* that the virtual SMMU shows */
 	struct smmuinv_vsmmu *vsmmu;
 	struct smmuinv_queue *queue;
 };
@@ -30,15 +32,17 @@ struct play {
 };
 
 /*
- * @params: of the virtual SMMU. The granules are noted; streams are the
- * caller's to add. @window: of the queue, 0 for its default. Returns 0 or an
- * errno.
+ * @params: of the virtual SMMU. Streams are the caller's to add. @window: of
+ * the queue, 0 for its default. Returns 0 or an errno.
  */
 int player_open(struct player *player, const struct stream *stream,
 		const struct smmuinv_vsmmu_params *params, uint32_t window);
 void player_close(struct player *player);
 
-/* A stream for each vSID that the commands name; any device will do. */
+/*
+ * A stream with ATS for each vSID that the commands name, on devices from
+ * @device on.
+ */
 int player_add_streams(struct player *player, uint32_t device);
 
 /*

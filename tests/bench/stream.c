@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bits.h"
+
 #define IDR3_RIL (1u << 10)
 
 /* A guest without ranges unmaps 2 MiB: 512 pages and a CMD_SYNC. */
@@ -24,7 +26,7 @@ struct description {
 	uint32_t idr0;
 	uint32_t idr1;
 	uint32_t idr3;
-	uint8_t tg;
+	uint32_t idr5;
 	/* The page of the @i-th command of a made-up stream. */
 	uint64_t (*page)(uint32_t i);
 };
@@ -44,33 +46,38 @@ static uint64_t page_scattered(uint32_t i)
 	return (z ^ (z >> 31)) >> 28;
 }
 
-/* The ID registers of the corpus are those of its streams.json. */
+/* 44 bits, and one granule: a guest that is shown several has pages of each. */
+#define IDR5_4K  0x14u
+#define IDR5_16K 0x24u
+#define IDR5_ALL 0x74u
+
+/*
+ * The ID registers of the corpus are those of its streams.json, except that
+ * only the granule is shown that the guest used.
+ */
 static const struct description descriptions[] = {
 	{ "unmap-512", "unmaps of 512 pages in sequence, no RIL", 0x0d44101b,
-	  0x02730010, 0x1014, SMMUINV_TG_4K, page_in_sequence },
+	  0x02730010, 0x1014, IDR5_4K, page_in_sequence },
 	{ "scattered", "unmaps of 512 scattered pages, no RIL", 0x0d44101b,
-	  0x02730010, 0x1014, SMMUINV_TG_4K, page_scattered },
+	  0x02730010, 0x1014, IDR5_4K, page_scattered },
 	{ "09-lk73-both-noril-io", "Linux 7.3, I/O, no RIL", 0x0d44101b,
-	  0x02730010, 0x1014, SMMUINV_TG_4K, NULL },
+	  0x02730010, 0x1014, IDR5_4K, NULL },
 	{ "29-lk73-l2guest-noril", "Linux 7.3, a VMM's guest, no RIL",
-	  0x0d44101a, 0x02730010, 0x1004, SMMUINV_TG_4K, NULL },
+	  0x0d44101a, 0x02730010, 0x1004, IDR5_4K, NULL },
 	{ "02-lk73-both-lazy-io", "Linux 7.3, lazy I/O", 0x0d44101b, 0x02730010,
-	  0x1414, SMMUINV_TG_4K, NULL },
+	  0x1414, IDR5_4K, NULL },
 	{ "03-lk73-both-vfio-map", "Linux 7.3, maps of every level", 0x0d44101b,
-	  0x02730010, 0x1414, SMMUINV_TG_4K, NULL },
+	  0x02730010, 0x1414, IDR5_4K, NULL },
 	{ "04-lk73-16k-both-io-vfio", "Linux 7.3, 16K pages", 0x0d44101b,
-	  0x02730010, 0x1414, SMMUINV_TG_16K, NULL },
+	  0x02730010, 0x1414, IDR5_16K, NULL },
 	{ "07-lk61-both-lazy-vfio", "Linux 6.1, lazy, maps", 0x0d44101b,
-	  0x02730010, 0x1414, SMMUINV_TG_4K, NULL },
+	  0x02730010, 0x1414, IDR5_4K, NULL },
 	{ "16-lk73-ats-virtio", "Linux 7.3, ATS", 0x0d45141b, 0x02734c10,
-	  0x1414, SMMUINV_TG_4K, NULL },
+	  0x1414, IDR5_4K, NULL },
 	{ "17-own73-sva", "Linux 7.3, SVA", 0x0c45141b, 0x02734c10, 0x1414,
-	  SMMUINV_TG_4K, NULL },
+	  IDR5_4K, NULL },
 };
 #define DESCRIPTIONS (sizeof(descriptions) / sizeof(descriptions[0]))
-
-/* 4K, 16K and 64K granules, 44 bits. */
-#define IDR5 0x74u
 
 const char *stream_name(size_t i)
 {
@@ -106,17 +113,6 @@ static int read_corpus(struct stream *stream, const char *folder)
 	return stream->count ? 0 : -EIO;
 }
 
-static struct smmuinv_command command(uint64_t dw0, uint64_t dw1)
-{
-	unsigned char bytes[sizeof(struct smmuinv_command)];
-
-	for (unsigned int i = 0; i < 8; i++) {
-		bytes[i] = (unsigned char)(dw0 >> 8 * i);
-		bytes[8 + i] = (unsigned char)(dw1 >> 8 * i);
-	}
-	return smmuinv_command_from_bytes(bytes);
-}
-
 static void make_up(struct stream *stream, uint64_t (*page)(uint32_t i),
 		    uint32_t count)
 {
@@ -125,12 +121,12 @@ static void make_up(struct stream *stream, uint64_t (*page)(uint32_t i),
 	stream->count = count ? count : UNMAPS * (PAGES + 1);
 	for (uint32_t i = 0; i < stream->count; i++) {
 		if (i % (PAGES + 1) == PAGES) {
-			stream->ring[i] = command(SMMUINV_CMD_SYNC, 0);
+			stream->ring[i] = command_make(SMMUINV_CMD_SYNC, 0);
 			continue;
 		}
-		stream->ring[i] =
-			command(SMMUINV_CMD_TLBI_NH_VA | (uint64_t)ASID << 48,
-				page(pages++) << 12 | LEAF);
+		stream->ring[i] = command_make(SMMUINV_CMD_TLBI_NH_VA |
+						       (uint64_t)ASID << 48,
+					       page(pages++) << 12 | LEAF);
 	}
 }
 
@@ -145,8 +141,7 @@ int stream_open(struct stream *stream, const char *name, const char *folder,
 	*stream = (struct stream){
 		.name = d->name,
 		.what = d->what,
-		.guest = { { d->idr0, d->idr1, 0, d->idr3, 0, IDR5 } },
-		.tg = d->tg,
+		.guest = { { d->idr0, d->idr1, 0, d->idr3, 0, d->idr5 } },
 		.ring = calloc((size_t)1 << SMMUINV_QUEUE_LOG2SIZE_MAX,
 			       sizeof(*stream->ring)),
 	};
@@ -178,7 +173,16 @@ struct smmuinv_features stream_host(const struct stream *stream)
 	struct smmuinv_features host = stream->guest;
 
 	host.idr[3] |= IDR3_RIL;
+	host.idr[5] |= IDR5_ALL;
 	return host;
+}
+
+void stream_show_granule(const struct stream *stream,
+			 struct smmuinv_features *guest)
+{
+	const uint32_t granules = 7u << 4;
+
+	guest->idr[5] &= stream->guest.idr[5] | ~granules;
 }
 
 uint32_t stream_after_sync(const struct stream *stream, uint32_t from)
@@ -187,38 +191,6 @@ uint32_t stream_after_sync(const struct stream *stream, uint32_t from)
 	       smmuinv_command_opcode(&stream->ring[from]) != SMMUINV_CMD_SYNC)
 		from++;
 	return from < stream->count ? from + 1 : from;
-}
-
-static bool has_asid(const struct smmuinv_command *command)
-{
-	switch (smmuinv_command_opcode(command)) {
-	case SMMUINV_CMD_TLBI_NH_ASID:
-	case SMMUINV_CMD_TLBI_NH_VA:
-		return true;
-	default:
-		return false;
-	}
-}
-
-int stream_note_cds(const struct stream *stream, struct smmuinv_vsmmu *vsmmu)
-{
-	for (uint32_t i = 0; i < stream->count; i++) {
-		struct smmuinv_cd cd = {
-			.size = sizeof(cd),
-			.valid = true,
-			.asid = (uint16_t)smmuinv_command_get(
-				&stream->ring[i], SMMUINV_FIELD_ASID),
-			.walks = { true, true },
-			.tg = { stream->tg, stream->tg },
-		};
-		int rc = has_asid(&stream->ring[i]) ?
-				 smmuinv_vsmmu_note_cd(vsmmu, &cd) :
-				 0;
-
-		if (rc)
-			return rc;
-	}
-	return 0;
 }
 
 bool stream_names_vsid(const struct smmuinv_command *command)

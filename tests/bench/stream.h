@@ -16,7 +16,6 @@ struct stream {
 	const char *name;
 	const char *what;
 	struct smmuinv_features guest; /* what its SMMU showed */
-	uint8_t tg;                    /* its page tables, enum smmuinv_tg */
 	struct smmuinv_command *ring; /* 2^SMMUINV_QUEUE_LOG2SIZE_MAX entries */
 	uint32_t count;
 };
@@ -37,15 +36,15 @@ void stream_close(struct stream *stream);
 /* Has its guest range commands? */
 bool stream_has_ril(const struct stream *stream);
 
-/* The guest's features, with ranges whether it has them or not. */
+/* The guest's features, with ranges and every granule. */
 struct smmuinv_features stream_host(const struct stream *stream);
 
-/* The first place after @from that is behind a CMD_SYNC, or the end. */
-uint32_t stream_after_sync(const struct stream *stream, uint32_t from);
+/* Of granules, a guest is shown only that of the stream. */
+void stream_show_granule(const struct stream *stream,
+			 struct smmuinv_features *guest);
 
-/* Tells the library the granule of every ASID in it, as a VMM that reads CDs.
- */
-int stream_note_cds(const struct stream *stream, struct smmuinv_vsmmu *vsmmu);
+/* The first place after @from that follows a CMD_SYNC, or the end. */
+uint32_t stream_after_sync(const struct stream *stream, uint32_t from);
 
 /* Does the command name a stream that needs a vDEVICE? */
 bool stream_names_vsid(const struct smmuinv_command *command);

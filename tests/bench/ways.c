@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "backend.h"
-#include "vsmmu.h"
 
 /* A stream as somebody forwards it who only checks and batches. */
 struct plain {
@@ -47,8 +46,8 @@ static bool has_stream(const struct player *player,
 {
 	if (!stream_names_vsid(command))
 		return true;
-	return !smmuinv_streams_find(
-		smmuinv_vsmmu_streams(player->vsmmu),
+	return !smmuinv_vsmmu_find_stream(
+		player->vsmmu,
 		(uint32_t)smmuinv_command_get(command, SMMUINV_FIELD_STREAMID),
 		NULL);
 }
@@ -64,7 +63,6 @@ static void end_run(struct plain *plain)
 static int plain_make(struct plain *plain, const struct player *player)
 {
 	const struct stream *stream = player->stream;
-	const struct smmuinv_vsmmu *v = player->vsmmu;
 
 	*plain = (struct plain){
 		.commands = calloc(stream->count, sizeof(*plain->commands)),
@@ -74,8 +72,8 @@ static int plain_make(struct plain *plain, const struct player *player)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < stream->count; i++) {
 		struct smmuinv_finding finding = { .size = sizeof(finding) };
-		int verdict = smmuinv_check(&stream->ring[i], &v->guest,
-					    &v->guest, 0, &finding);
+		int verdict = smmuinv_check(&stream->ring[i], &player->guest,
+					    &player->guest, &finding);
 
 		if (verdict == SMMUINV_FORWARD &&
 		    has_stream(player, &finding.command))

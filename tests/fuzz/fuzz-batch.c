@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A VMM with its own loop: any commands, added or submitted, any capacity,
- * streams in any state, and two SMMUs that come and go, fail and lie.
+ * A VMM with its own loop: any commands and CMD_SYNCs, added or submitted, any
+ * capacity, streams that come and go, devices that do not answer, and two SMMUs
+ * that come and go, fail and lie.
  */
 #include "fuzz.h"
 
@@ -25,13 +26,12 @@ struct vmm {
 	uint32_t capacity;
 	uint8_t actions[18];
 	unsigned int action;
-	unsigned int host_failures;
-	/* What is in the batch, as the guest wrote it. */
+	/* What is in the batch, as the guest wrote it, CMD_SYNCs included. */
 	struct smmuinv_command held[COMMANDS_MAX];
 	uint32_t held_count;
-	bool synced;        /* a CMD_SYNC is among them */
-	bool begun;         /* some of them may have been executed already */
-	size_t faults_left; /* before the call */
+	/* Before the call. */
+	size_t faults_left;
+	bool owed;
 };
 
 static uint8_t next_action(struct vmm *v)
@@ -39,12 +39,9 @@ static uint8_t next_action(struct vmm *v)
 	return v->actions[v->action++ % sizeof(v->actions)];
 }
 
-static int check(const struct vmm *v, const struct smmuinv_command *raw,
-		 struct smmuinv_finding *finding)
+static bool is_sync(const struct smmuinv_command *raw)
 {
-	*finding = (struct smmuinv_finding){ .size = sizeof(*finding) };
-	return smmuinv_check(raw, &v->world.guest, &v->world.carried,
-			     v->world.check_flags, finding);
+	return fuzz_opcode(raw) == SMMUINV_CMD_SYNC;
 }
 
 /* The SMMUs that have to do something for it. */
@@ -53,7 +50,7 @@ static unsigned int is_sent(const struct vmm *v,
 			    struct smmuinv_command *canonical)
 {
 	struct smmuinv_finding finding;
-	int verdict = check(v, raw, &finding);
+	int verdict = fuzz_world_check(&v->world, raw, &finding);
 
 	*canonical = finding.command;
 	return verdict == SMMUINV_FORWARD ?
@@ -61,216 +58,229 @@ static unsigned int is_sent(const struct vmm *v,
 		       0;
 }
 
-static size_t times_executed(const struct vmm *v, unsigned int smmu,
-			     const struct smmuinv_command *command)
-{
-	const struct smmuinv_command *executed;
-	size_t n = fuzz_world_executed(&v->world, smmu, true, &executed);
-	size_t times = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		times += fuzz_same(&executed[i], command);
-	return times;
-}
-
-static bool is_repeated(const struct fuzz_smmu *smmu,
-			const struct smmuinv_command *command)
-{
-	return smmu->repeat && fuzz_opcode(command) != SMMUINV_CMD_ATC_INV;
-}
-
-/* As written, each is a command of the host's; but for ranges without RIL. */
-static bool is_itself(const struct vmm *v, const struct fuzz_smmu *smmu,
-		      const struct smmuinv_command *command)
-{
-	bool is_range = smmuinv_command_get(command, SMMUINV_FIELD_TG) != 0;
-
-	return v->world.as_written && !(smmu->by_pages && is_range);
-}
+/* What the guest was promised, and that it is so. */
+struct promise {
+	uint32_t sent;
+	uint32_t syncs;
+};
 
 /*
- * What is counted as completed has been executed since it was tried first, by
- * each SMMU that it concerns, and nothing of it is cached there any more.
+ * The first @completed commands are complete, except ATC_INVs that devices owe.
+ * No CMD_SYNC among them covers such a one.
  */
-static void completed_is_executed(struct vmm *v,
-				  const struct smmuinv_command *raw,
-				  uint32_t completed, uint32_t *sent)
+static struct promise completed_is_executed(struct vmm *v,
+					    const struct smmuinv_command *raw,
+					    uint32_t completed)
 {
+	struct promise p = { 0 };
 	struct smmuinv_command canonical;
-	uint32_t i, k;
+	uint32_t i;
 
 	for (i = 0; i < completed; i++) {
 		unsigned int smmus = is_sent(v, &raw[i], &canonical);
 
-		*sent += smmus != 0;
-		for (k = 0; k < FUZZ_SMMUS; k++) {
-			const struct fuzz_smmu *smmu = &v->world.smmu[k];
-
-			must(!(smmus >> k & 1) ||
-			     !is_itself(v, smmu, &canonical) ||
-			     times_executed(v, k, &canonical) >=
-				     (is_repeated(smmu, &canonical) ? 2 : 1));
-		}
+		p.sent += smmus != 0;
+		p.syncs += is_sync(&raw[i]);
 		fuzz_world_rely(&v->world, &raw[i], smmus);
+		if (is_sync(&raw[i]))
+			fuzz_world_synced(&v->world);
 	}
 	fuzz_world_judge(&v->world);
+	return p;
 }
 
-static void the_result_is_consistent(const struct smmuinv_result *r, int rc,
-				     uint32_t asked, uint64_t calls)
+static void the_result_makes_sense(const struct vmm *v,
+				   const struct smmuinv_result *r, int rc,
+				   uint32_t asked, uint64_t calls)
 {
+	bool owed = r->cerror == SMMUINV_CERROR_ATC_INV_SYNC;
+
 	must(r->completed <= asked);
-	must(r->sent + r->dropped == r->completed);
-	must(r->fault_index == SMMUINV_INDEX_NONE ||
-	     (r->fault_index >= r->completed && r->fault_index < asked));
-	must(rc == 1 || rc == r->error);
-	must(rc || (r->completed == asked &&
-		    r->fault_index == SMMUINV_INDEX_NONE && !r->cerror));
-	must(!r->error || (r->host_error && r->fault_index == r->completed));
-	must(r->cerror != SMMUINV_CERROR_ATC_INV_SYNC || rc == -ETIMEDOUT);
+	must(rc || (r->completed == asked && !r->cerror &&
+		    r->fault_index == SMMUINV_INDEX_NONE));
+	must(!rc || (r->fault_index < asked || fuzz_world_owes(&v->world)));
+	must(!rc || r->fault_index >= r->completed ||
+	     fuzz_world_owes(&v->world));
+	must(!owed || (rc == -ETIMEDOUT && fuzz_world_owes(&v->world)));
 	must(r->cerror != SMMUINV_CERROR_ILL || rc == 1);
-	must(r->ioctls <= calls && r->ioctls <= r->host_commands);
+	must(r->cerror <= SMMUINV_CERROR_ILL || owed);
+	must(r->ioctls <= r->host_commands && r->timeouts <= r->ioctls);
+	must(r->retries <= r->ioctls && r->ioctls <= calls);
 	must(calls <= fuzz_calls_max(asked));
+	must(rc >= 0 || fuzz_world_may_fail(&v->world, v->faults_left));
+	/* A failure that the host is to blame for has happened now. */
+	must(rc >= 0 || v->world.hung || v->world.vanishing ||
+	     fuzz_world_faults_left(&v->world) < v->faults_left);
+	if (rc < 0 || !r->cerror)
+		fuzz_world_blamed(&v->world, &r->fault, rc < 0 ? rc : 0,
+				  r->cerror);
 }
 
-static unsigned int rank_of(const struct smmuinv_command *command)
+/* As written, an SMMU has executed the commands that concern it. */
+static void executed_as_written(const struct vmm *v, unsigned int smmu,
+				const struct smmuinv_command *raw,
+				uint32_t completed)
 {
-	switch (fuzz_opcode(command)) {
-	case SMMUINV_CMD_CFGI_CD:
-	case SMMUINV_CMD_CFGI_CD_ALL:
-		return 0;
-	case SMMUINV_CMD_ATC_INV:
-		return 2;
-	default:
-		return 1;
-	}
-}
-
-/* Of one SMMU: the guest's commands that concern it, or fewer in their ranks.
- */
-static size_t the_record_of(const struct vmm *v, unsigned int smmu,
-			    const struct smmuinv_command *raw,
-			    const struct smmuinv_result *r, bool one_call)
-{
-	const struct smmuinv_command *executed;
-	size_t n = fuzz_world_executed(&v->world, smmu, false, &executed);
 	struct smmuinv_command canonical;
-	size_t found = 0;
+	size_t at = 0;
 	uint32_t i;
 
-	must(v->world.smmu[smmu].by_pages || n <= r->sent);
-	if (!v->world.as_written) {
-		for (i = 1; i < n && one_call; i++)
-			must(rank_of(&executed[i - 1]) <=
-			     rank_of(&executed[i]));
-		return n;
+	for (i = 0; i < completed; i++) {
+		const struct smmuinv_command *next;
+
+		if (!(is_sent(v, &raw[i], &canonical) >> smmu & 1))
+			continue;
+		next = fuzz_world_executed(&v->world, smmu, &at);
+		must(next && fuzz_same(next, &canonical));
 	}
-	for (i = 0; i < r->completed && fuzz_world_is_exact(&v->world); i++) {
-		if (is_sent(v, &raw[i], &canonical) >> smmu & 1)
-			must(found < n &&
-			     fuzz_same(&executed[found++], &canonical));
-	}
-	must(!fuzz_world_is_exact(&v->world) || found == n);
-	return n;
+	must(!fuzz_world_executed(&v->world, smmu, &at));
 }
 
-/* If nothing went wrong, now or before. */
+static bool repeats_or_makes_pages(const struct vmm *v)
+{
+	const struct fuzz_smmu *s = v->world.smmu;
+
+	return s[0].repeat || s[1].repeat || s[0].by_pages || s[1].by_pages;
+}
+
+/* If nothing has gone wrong. */
 static void the_record_is_that_of_the_plan(const struct vmm *v,
 					   const struct smmuinv_command *raw,
 					   const struct smmuinv_result *r,
-					   bool begun)
+					   uint32_t syncs)
 {
-	size_t n = 0;
 	unsigned int i;
 
 	if (fuzz_world_faults_left(&v->world) != v->faults_left ||
-	    r->host_error || begun || fuzz_world_repeats(&v->world))
+	    v->world.hung || v->world.vanishing || v->owed ||
+	    fuzz_world_owes(&v->world) || repeats_or_makes_pages(v))
 		return;
-	for (i = 0; i < FUZZ_SMMUS; i++)
-		n += the_record_of(v, i, raw, r, r->ioctls == 1);
-	must(n == r->host_commands);
+	must(!r->retries && !r->timeouts && !r->replaced);
+	must(r->host_commands <= r->forwarded * FUZZ_SMMUS);
+	if (v->world.as_written) {
+		for (i = 0; i < FUZZ_SMMUS; i++)
+			executed_as_written(v, i, raw, r->completed);
+		return;
+	}
+	/* One call, and one of ATC_INVs; more only for CMD_SYNCs. */
+	must(r->ioctls <= FUZZ_SMMUS * 2 * (syncs + 1));
 }
 
-static void a_failure_has_a_reason(struct vmm *v,
-				   const struct smmuinv_result *r)
-{
-	v->host_failures++;
-	/* Each fault fails one call, and may take a vDEVICE for another. */
-	must(v->host_failures <= 2 * v->world.faults);
-	if (r->error == -ENODEV)
-		fuzz_world_replug(&v->world, r->fault_vsid);
-}
-
-/*
- * What one SMMU has executed before another failed is not executed again, so
- * its caches and the record stay as they are for the next try.
- */
 static void before(struct vmm *v, struct smmuinv_result *r)
 {
 	*r = (struct smmuinv_result){ .size = sizeof(*r) };
-	fuzz_world_record(&v->world, !v->begun);
+	smmuinv_mock_forget(v->world.vm.mock);
 	v->faults_left = fuzz_world_faults_left(&v->world);
-	if (!v->begun)
+	v->owed = fuzz_world_owes(&v->world);
+	/* What is owed is still asked for. */
+	if (!v->world.pending_count)
 		fuzz_world_refill(&v->world);
 }
 
 /* What the call says that it did, for the counters. */
-static void add_up(struct vmm *v, const struct smmuinv_result *r, bool all_read)
+static void add_up(struct vmm *v, const struct smmuinv_result *r)
 {
 	struct smmuinv_counters *e = &v->world.expected;
 
-	e->forwarded += r->sent;
+	e->forwarded += r->forwarded;
 	e->dropped += r->dropped;
 	e->illegal += r->cerror == SMMUINV_CERROR_ILL;
-	e->ioctls += r->ioctls;
 	e->host_commands += r->host_commands;
-	fuzz_world_counted(&v->world, all_read);
+	e->ioctls += r->ioctls;
+	e->retries += r->retries;
+	e->timeouts += r->timeouts;
+	e->replaced += r->replaced;
+	fuzz_world_counted(&v->world);
+}
+
+static void repair(struct vmm *v, const struct smmuinv_result *r, int rc)
+{
+	if (rc == -ENODEV)
+		fuzz_world_replug(&v->world, (uint32_t)r->fault.vsid);
+}
+
+static void drop_held(struct vmm *v, uint32_t n)
+{
+	v->held_count -= n;
+	memmove(v->held, v->held + n, v->held_count * sizeof(*v->held));
 }
 
 static int flush(struct vmm *v)
 {
 	uint64_t calls = fuzz_world_calls(&v->world);
-	bool begun = v->begun;
 	struct smmuinv_result r;
-	uint32_t sent = 0;
+	struct promise p;
 	int rc;
 
 	before(v, &r);
 	rc = smmuinv_batch_flush(v->batch, &r);
 	must(rc <= 0);
-	the_result_is_consistent(&r, rc, v->held_count,
-				 fuzz_world_calls(&v->world) - calls);
-	add_up(v, &r, !rc && r.completed);
-	completed_is_executed(v, v->held, r.completed, &sent);
-	must(r.sent == sent);
-	the_record_is_that_of_the_plan(v, v->held, &r, begun);
-	must(r.host_error || fuzz_world_repeats(&v->world) ||
-	     fuzz_world_by_pages(&v->world) || v->world.as_written ||
-	     r.ioctls <= FUZZ_SMMUS * (v->synced ? 4 : 1));
-	v->synced = v->synced && v->held_count > r.completed;
-	v->begun = rc;
-	v->held_count -= r.completed;
-	memmove(v->held, v->held + r.completed,
-		v->held_count * sizeof(*v->held));
-	must(smmuinv_batch_count(v->batch) == v->held_count);
-	if (rc)
-		a_failure_has_a_reason(v, &r);
+	the_result_makes_sense(v, &r, rc, v->held_count,
+			       fuzz_world_calls(&v->world) - calls);
+	add_up(v, &r);
+	p = completed_is_executed(v, v->held, r.completed);
+	must(r.forwarded == p.sent);
+	must(r.completed == r.forwarded + r.dropped + p.syncs);
+	/* It stops at the CMD_SYNC that is to show the error. */
+	must(!r.cerror || r.completed == v->held_count ||
+	     is_sync(&v->held[r.completed]));
+	if (!rc) {
+		the_record_is_that_of_the_plan(v, v->held, &r, p.syncs);
+		fuzz_world_synced(&v->world);
+		fuzz_world_judge(&v->world);
+	}
+	drop_held(v, r.completed);
+	repair(v, &r, rc);
 	return rc;
 }
 
-/* Retrying gets there, whatever has gone wrong before. */
+/*
+ * Trying again gets there, once all that is hung answers. With few retries the
+ * library cannot find out whose vDEVICE has gone.
+ */
+static void after_failures(struct vmm *v, unsigned int tries)
+{
+	if (tries == 2)
+		fuzz_world_mend(&v->world);
+	if (tries == 6)
+		fuzz_world_replug_all(&v->world);
+	must(tries <= 6 + FUZZ_FAULTS);
+}
+
 static void flush_until_done(struct vmm *v)
 {
+	unsigned int tries = 0;
+
 	while (flush(v))
-		;
+		after_failures(v, ++tries);
 	must(!v->held_count);
+}
+
+/* Everything instead of what is in the batch. */
+static void skip(struct vmm *v)
+{
+	struct smmuinv_result r;
+	int rc;
+
+	before(v, &r);
+	rc = smmuinv_batch_invalidate_all(v->batch, &r);
+	must(rc <= 0);
+	must(!rc || fuzz_world_may_fail(&v->world, v->faults_left));
+	fuzz_world_blamed(&v->world, &r.fault, rc, r.cerror);
+	must(rc ? !r.completed : r.completed == v->held_count);
+	v->world.in_vain = v->world.in_vain || rc;
+	if (!rc) {
+		fuzz_world_rely_on_everything(&v->world);
+		v->held_count = 0;
+	}
+	fuzz_world_judge(&v->world);
+	add_up(v, &r);
 }
 
 static void add(struct vmm *v, const struct smmuinv_command *raw)
 {
 	struct smmuinv_finding asked, found = { .size = sizeof(found) };
-	int verdict = check(v, raw, &asked);
+	int verdict = fuzz_world_check(&v->world, raw, &asked);
 	bool takes_a_place =
 		verdict == SMMUINV_FORWARD || verdict == SMMUINV_IGNORE;
 	int rc = smmuinv_batch_add(v->batch, raw, &found);
@@ -280,27 +290,19 @@ static void add(struct vmm *v, const struct smmuinv_command *raw)
 		return;
 	}
 	must(rc == verdict && found.rule == asked.rule);
-	v->world.expected.read++;
-	v->world.expected.illegal += verdict == SMMUINV_ILLEGAL;
 	must(fuzz_same(&found.command, &asked.command));
+	v->world.expected.illegal += verdict == SMMUINV_ILLEGAL;
 	if (takes_a_place)
 		v->held[v->held_count++] = *raw;
-	must(smmuinv_batch_count(v->batch) == v->held_count);
-}
-
-static void clear(struct vmm *v)
-{
-	smmuinv_batch_clear(v->batch);
-	v->held_count = 0;
-	v->synced = false;
-	v->begun = false;
 }
 
 static void sync(struct vmm *v)
 {
-	must(!smmuinv_batch_sync(v->batch));
-	must(smmuinv_batch_count(v->batch) == v->held_count);
-	v->synced = true;
+	int rc = smmuinv_batch_sync(v->batch);
+
+	must(rc == (v->held_count == v->capacity ? -ENOSPC : 0));
+	if (!rc)
+		v->held[v->held_count++] = cmd_sync();
 }
 
 /* What one call for an array did; returns how many commands are done with. */
@@ -310,29 +312,33 @@ static uint32_t submit_once(struct vmm *v, const struct smmuinv_command *raw,
 	uint64_t calls = fuzz_world_calls(&v->world);
 	struct smmuinv_finding finding;
 	struct smmuinv_result r;
-	uint32_t sent = 0;
+	struct promise p;
 	int rc, verdict;
 
 	before(v, &r);
 	rc = smmuinv_batch_submit(v->batch, raw, count, &r);
-	the_result_is_consistent(&r, rc, count,
-				 fuzz_world_calls(&v->world) - calls);
-	v->world.foreseen = v->world.foreseen && rc >= 0;
-	v->world.expected.read += r.completed + (rc == 1);
-	add_up(v, &r, rc >= 0 && r.completed);
-	completed_is_executed(v, raw, r.completed, &sent);
-	must(r.sent == sent);
-	if (rc >= 0 && r.completed <= v->capacity)
-		the_record_is_that_of_the_plan(v, raw, &r, false);
-	must(!smmuinv_batch_count(v->batch));
+	the_result_makes_sense(v, &r, rc, count,
+			       fuzz_world_calls(&v->world) - calls);
+	add_up(v, &r);
+	p = completed_is_executed(v, raw, r.completed);
+	must(r.forwarded == p.sent && !p.syncs);
+	must(r.completed == r.forwarded + r.dropped);
+	repair(v, &r, rc);
 	if (rc < 0)
-		a_failure_has_a_reason(v, &r);
-	if (rc <= 0)
+		return r.completed;
+	/* Commands that were handed over at once. */
+	if (r.completed <= v->capacity)
+		the_record_is_that_of_the_plan(v, raw, &r, 0);
+	fuzz_world_synced(&v->world);
+	fuzz_world_judge(&v->world);
+	if (!rc)
 		return r.completed;
 	must(rc == 1 && r.fault_index == r.completed);
-	verdict = check(v, &raw[r.fault_index], &finding);
+	verdict = fuzz_world_check(&v->world, &raw[r.fault_index], &finding);
 	must(verdict == (r.cerror ? SMMUINV_ILLEGAL : SMMUINV_VMM));
-	must(r.rule == finding.rule && r.field == finding.field);
+	must(r.fault.source ==
+	     (r.cerror ? SMMUINV_SOURCE_GUEST : SMMUINV_SOURCE_NONE));
+	must(r.fault.rule == finding.rule && r.fault.field == finding.field);
 	return r.completed + 1;
 }
 
@@ -341,17 +347,22 @@ static void submit(struct vmm *v, const struct smmuinv_command *raw,
 {
 	struct smmuinv_result r = { .size = sizeof(r) };
 	uint32_t done = 0;
+	unsigned int tries = 0;
 
 	if (v->held_count) {
 		must(smmuinv_batch_submit(v->batch, raw, count, &r) == -EBUSY);
 		return;
 	}
-	do {
-		done += submit_once(v, raw + done, count - done);
-	} while (done < count);
+	while (done < count) {
+		uint32_t n = submit_once(v, raw + done, count - done);
+
+		done += n;
+		tries = n ? 0 : tries + 1;
+		after_failures(v, tries);
+	}
 }
 
-/* Something that the VMM does meanwhile. */
+/* Something that the VMM, or the hardware, does meanwhile. */
 static void change(struct vmm *v, uint8_t action)
 {
 	switch (action & 7) {
@@ -359,25 +370,28 @@ static void change(struct vmm *v, uint8_t action)
 		fuzz_world_toggle_smmu(&v->world, action >> 3);
 		break;
 	case 1:
+		fuzz_world_set_ats(&v->world, action >> 3, true);
+		break;
 	case 2:
-		fuzz_world_set(&v->world, action >> 3, action & 1, action & 2);
+		fuzz_world_set_ats(&v->world, action >> 3, false);
 		break;
 	case 3:
 		fuzz_world_invalidate_all(&v->world);
 		break;
 	case 4:
-		fuzz_world_invalidate_stream(&v->world, action >> 3);
+		fuzz_world_silence(&v->world, action >> 3, action & 16);
 		break;
 	case 5:
-		if (!v->begun)
-			fuzz_world_reset(&v->world);
+		fuzz_world_reset(&v->world);
+		break;
+	case 6:
+		fuzz_world_hang(&v->world, action >> 3, action & 16);
 		break;
 	default:
 		fuzz_world_toggle(&v->world, action >> 3);
 		break;
 	}
 	fuzz_world_judge(&v->world);
-	fuzz_world_counted(&v->world, false);
 }
 
 /* Does something with the next commands; returns how many it has used. */
@@ -398,16 +412,24 @@ static uint32_t act(struct vmm *v, const struct smmuinv_command *raw,
 		flush_until_done(v);
 		return 0;
 	case 3:
-		if (action >> 3 == 1)
-			clear(v);
-		else
+		if (action >> 3 == 1) {
+			smmuinv_batch_clear(v->batch);
+			v->held_count = 0;
+		} else if (action >> 3 == 2) {
+			skip(v);
+		} else {
 			sync(v);
+		}
 		return 0;
 	case 4:
 		submit(v, raw, n);
 		return n;
 	default:
-		add(v, raw);
+		/* A CMD_SYNC is the VMM's, which marks it. */
+		if (is_sync(raw) && action & 8)
+			sync(v);
+		else
+			add(v, raw);
 		return 1;
 	}
 }
@@ -422,6 +444,7 @@ static void run(struct vmm *v, const struct smmuinv_command *raw,
 	for (i = 0; i < actions && used < count; i++)
 		used += act(v, raw + used, count - used);
 	flush_until_done(v);
+	must(v->world.in_vain || !fuzz_world_owes(&v->world));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -438,7 +461,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	v->capacity = head.capacity ? head.capacity : 1;
 	fuzz_world_open(&v->world, &head.world, commands,
 			count < AIMED ? count : AIMED);
-	must(!smmuinv_batch_new(v->world.vsmmu, v->capacity, &v->batch));
+	must(!smmuinv_batch_new(v->world.vm.vsmmu, v->capacity, &v->batch));
 	run(v, commands, (uint32_t)count);
 	smmuinv_batch_free(v->batch);
 	fuzz_world_close(&v->world);

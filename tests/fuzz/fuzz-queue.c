@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A whole guest: any ring, any registers, memory that changes while it is read,
- * callbacks that fail and that change streams and their states, two SMMUs that
- * come and go, fail and lie.
+ * callbacks that fail, answer what has no name and change streams, devices that
+ * do not answer, and two SMMUs that come and go, fail and lie.
  */
 #include "fuzz.h"
 
@@ -16,14 +16,14 @@ struct head {
 	uint8_t log2size;
 	uint8_t window;
 	uint8_t flags; /* bits 1:0 max_commands; QUEUE_* */
-	uint8_t misaligned;
+	uint8_t more;  /* bits 2:0 misaligned; above them work_max */
 	uint8_t prod[4];
 	uint8_t cons[4];
 	uint8_t actions[20];
 };
 
 #define QUEUE_BY_POINTER  (1u << 2)
-#define QUEUE_NOT_SEEN    (1u << 3) /* ops.seen is missing */
+#define QUEUE_NOT_SETTLED (1u << 3) /* ops.settled is missing */
 #define QUEUE_NO_COMMAND  (1u << 4) /* ops.command is missing */
 #define QUEUE_NO_CALLBACK (1u << 5) /* as are sync and the others */
 #define QUEUE_CHANGING    (1u << 6) /* memory changes once it was read */
@@ -31,20 +31,19 @@ struct head {
 
 #define COMMANDS_MAX 256 /* in an input */
 #define LIMIT_MAX    160 /* in a call */
-#define CALLS_MAX    10
+#define CALLS_MAX    12
 #define AIMED        10
 #define TROUBLE_MAX  12 /* failures of callbacks and of reads */
-#define EXPECTED_MAX (LIMIT_MAX * (FUZZ_FAULTS + 1 + FUZZ_STREAMS))
+#define EXPECTED_MAX (LIMIT_MAX * (1 + FUZZ_STREAMS))
 
 /* A command that the guest wrote, and where. */
 struct entry {
 	struct smmuinv_command raw;
 	uint32_t index;
-	enum smmuinv_rule rule; /* why no SMMU had to do anything for it then */
-	unsigned int smmus;     /* those that had to, a bit for each */
-	bool changed;           /* its stream, since then */
-	bool done;              /* before everything was cached again */
-	unsigned int stes;      /* streams whose CDs a CFGI_STE took along */
+	uint32_t rule;      /* why no SMMU had to do anything for it then */
+	unsigned int smmus; /* those that had to, a bit for each */
+	bool changed;       /* its stream, since then */
+	unsigned int stes;  /* streams whose CDs go with a CFGI_STE */
 };
 
 /* One call of smmuinv_queue_consume(), as the guest sees it. */
@@ -52,39 +51,54 @@ struct call {
 	struct smmuinv_ring ring;
 	uint32_t limit;
 	struct entry entries[LIMIT_MAX];
-	uint32_t read;  /* entries that were read */
-	uint32_t told;  /* entries whose fate is known */
-	uint32_t shown; /* untold: entries before the next that may be shown */
+	uint32_t read;    /* entries that were read */
+	uint32_t told;    /* entries that were settled */
+	uint32_t shown;   /* unsettled: entries before the next to be shown */
 	uint32_t applied; /* entries that the oracle has executed */
 	uint32_t fates[SMMUINV_FATE_UNREADABLE + 1];
+	uint32_t visits; /* of cfgi_ste */
+	bool skipping;   /* it is smmuinv_queue_invalidate_all() */
 	bool unreadable;
-	bool stopped; /* a fate that stops the queue was told */
-	int failed;   /* what a callback answered */
+	bool stopped;     /* a fate that stops the queue was told */
+	bool refused;     /* the callback has said that a command is illegal */
+	int failed;       /* what the call returns because of a callback */
+	uint32_t culprit; /* that callback */
+};
+
+struct vmm;
+
+/* What callbacks are handed. */
+struct opaque {
+	struct vmm *vmm;
 };
 
 struct vmm {
 	struct fuzz_world world;
 	struct smmuinv_queue *queue;
+	struct opaque opaques[2]; /* the queue's, a call's */
+	uint32_t window;
+	uint32_t work_max;
+	uint32_t pages_max;
 	uint8_t flags;
 	uint8_t actions[20];
 	unsigned int action;
 	unsigned int trouble;
-	unsigned int host_failures;
+	unsigned int failures; /* in a row */
+	unsigned int cuts;     /* likewise */
 	struct smmuinv_command *memory;
 	uint32_t memory_count;
 	struct call call;
-	/* Kept for the next CMD_SYNC after a time-out, their fate not told. */
-	struct entry carried[LIMIT_MAX * FUZZ_FAULTS];
-	uint32_t carried_first;
-	uint32_t carried_end;
-	bool may_carry; /* without ops.seen: there may be some */
 	/* What SMMUs that do exactly that have to execute in this call. */
 	struct smmuinv_command expected[FUZZ_SMMUS][EXPECTED_MAX];
 	uint32_t expected_count[FUZZ_SMMUS];
-	bool vague; /* two devices have had the same vSID */
+	bool vague; /* streams have changed meanwhile */
 	/* The CFGI_STE or CFGI_STE_RANGE whose callbacks are under way. */
 	struct entry *ste;
 	uint64_t ste_next; /* StreamIDs below it have been presented */
+	bool cut;          /* it goes on with them in the next call */
+	/* Before the call. */
+	size_t faults_left;
+	bool owed;
 };
 
 static bool by_pointer(const struct vmm *v)
@@ -94,12 +108,21 @@ static bool by_pointer(const struct vmm *v)
 
 static bool is_told(const struct vmm *v)
 {
-	return !(v->flags & QUEUE_NOT_SEEN);
+	return !(v->flags & QUEUE_NOT_SETTLED);
 }
 
 static uint8_t next_action(struct vmm *v)
 {
 	return v->actions[v->action++ % sizeof(v->actions)];
+}
+
+/* The call's own, or the queue's. */
+static struct vmm *vmm_of(const struct opaque *opaque)
+{
+	struct vmm *v = opaque->vmm;
+
+	must(opaque == &v->opaques[v->call.ring.opaque ? 1 : 0]);
+	return v;
 }
 
 /* May a callback fail now? Not for ever, so that there is an end to it. */
@@ -163,7 +186,7 @@ static void catch_up(struct vmm *v, uint32_t read)
 		note_read(v, memory_at(v, v->call.read));
 }
 
-/* It comes or goes, or the guest's STE says something else. */
+/* It comes or goes, or its ATS goes on or off. */
 static void change_stream(struct vmm *v, uint8_t action)
 {
 	unsigned int s = action % FUZZ_STREAMS;
@@ -171,7 +194,7 @@ static void change_stream(struct vmm *v, uint8_t action)
 	uint32_t i;
 
 	if (action & 4)
-		vsid = fuzz_world_set(&v->world, s, action & 1, action & 2);
+		vsid = fuzz_world_set_ats(&v->world, s, action & 2);
 	else
 		vsid = fuzz_world_toggle(&v->world, s);
 	for (i = 0; i < v->call.read; i++) {
@@ -179,6 +202,7 @@ static void change_stream(struct vmm *v, uint8_t action)
 			v->call.entries[i].changed = true;
 		v->call.entries[i].stes &= ~(1u << s);
 	}
+	v->vague = true;
 }
 
 static void may_not_use_the_queue(struct vmm *v)
@@ -187,25 +211,43 @@ static void may_not_use_the_queue(struct vmm *v)
 
 	must(smmuinv_queue_consume(v->queue, &v->call.ring, &progress) ==
 	     -EBUSY);
+	must(smmuinv_queue_invalidate_all(v->queue, &v->call.ring, &progress) ==
+	     -EBUSY);
+}
+
+/* The call returns before anything else happens. What was read first, does. */
+static bool is_over(const struct call *c)
+{
+	return c->stopped || (c->failed && c->culprit != SMMUINV_CALLBACK_READ);
+}
+
+/* The call will return because of this. */
+static int fail(struct vmm *v, uint32_t culprit, int answer)
+{
+	v->call.failed = answer < 0 ? answer : -EPROTO;
+	v->call.culprit = culprit;
+	return answer;
 }
 
 static int on_read(void *opaque, uint32_t index,
 		   struct smmuinv_command *command)
 {
-	struct vmm *v = opaque;
+	struct vmm *v = vmm_of(opaque);
 	struct call *c = &v->call;
 	uint8_t action = next_action(v);
 
 	/* Each entry once, in order, and none beyond the bound. */
-	must(!c->stopped && !c->unreadable && !c->failed);
+	must(!is_over(c) && !c->unreadable);
 	must(c->read < c->limit);
 	must(index == index_of(&c->ring, c->read));
-	if ((action & 0xf0) == 0x10)
+	if ((action & 0xf0) == 0x10 && !c->skipping)
 		change_stream(v, action);
 	if (trouble(v, action)) {
 		memset(command, 0x30, sizeof(*command));
 		c->unreadable = true;
-		return -EFAULT;
+		return action & 0x10 || c->skipping ?
+			       -EFAULT :
+			       fail(v, SMMUINV_CALLBACK_READ, 1 + action);
 	}
 	*command = *memory_at(v, c->read);
 	note_read(v, command);
@@ -214,12 +256,18 @@ static int on_read(void *opaque, uint32_t index,
 	return 0;
 }
 
-static struct smmuinv_command cd_all_of(const struct fuzz_stream *stream)
+/* The guest relies on the CDs of these streams to be gone. */
+static void rely_on_cds(struct vmm *v, unsigned int stes)
 {
-	const uint64_t dw0 =
-		(uint64_t)stream->vsid << 32 | SMMUINV_CMD_CFGI_CD_ALL;
+	unsigned int s;
 
-	return (struct smmuinv_command){ { htole64(dw0), 0 } };
+	for (s = 0; s < FUZZ_STREAMS; s++) {
+		const struct fuzz_stream *stream = &v->world.stream[s];
+		const struct smmuinv_command all = cfgi_cd_all(stream->vsid);
+
+		if (stes >> s & 1)
+			fuzz_world_rely(&v->world, &all, 1u << stream->smmu);
+	}
 }
 
 /* The guest relies on the first @n commands of the call. */
@@ -229,68 +277,64 @@ static void apply(struct vmm *v, uint32_t n)
 
 	for (; c->applied < n; c->applied++) {
 		const struct entry *e = &c->entries[c->applied];
-		unsigned int s;
 
-		if (e->done)
-			continue;
 		if (!fuzz_names_stream(&e->raw) || !e->changed)
 			fuzz_world_rely(&v->world, &e->raw, e->smmus);
-		for (s = 0; s < FUZZ_STREAMS; s++) {
-			const struct fuzz_stream *stream = &v->world.stream[s];
-			const struct smmuinv_command all = cd_all_of(stream);
-
-			if (e->stes >> s & 1)
-				fuzz_world_rely(&v->world, &all,
-						1u << stream->smmu);
-		}
+		rely_on_cds(v, e->stes);
 	}
-}
-
-/* Entries up to @n whose fate was passed over wait for a CMD_SYNC. */
-static void carry_upto(struct vmm *v, uint32_t n)
-{
-	struct call *c = &v->call;
-
-	if (v->carried_first == v->carried_end)
-		v->carried_first = v->carried_end = 0;
-	for (; c->told < n; c->told++) {
-		must(v->carried_end < ARRAY_SIZE(v->carried));
-		v->carried[v->carried_end++] = c->entries[c->told];
-	}
-}
-
-static bool nothing_is_carried(const struct vmm *v)
-{
-	return is_told(v) ? v->carried_first == v->carried_end : !v->may_carry;
 }
 
 static int check(const struct vmm *v, const struct smmuinv_command *raw,
 		 struct smmuinv_finding *finding)
 {
-	*finding = (struct smmuinv_finding){ .size = sizeof(*finding) };
-	return smmuinv_check(raw, &v->world.guest, &v->world.carried,
-			     v->world.check_flags, finding);
+	return fuzz_world_check(&v->world, raw, finding);
 }
 
-/* Has the VMM a callback for it? */
-static bool is_presented(const struct vmm *v, const struct smmuinv_command *raw)
+static bool is_ste(const struct entry *e)
 {
+	return fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE ||
+	       fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE_RANGE;
+}
+
+/* A CFGI_STE that says what the one before it did, CMD_SYNCs between. */
+static bool is_neighbour(const struct vmm *v, uint32_t n)
+{
+	const struct entry *entries = v->call.entries;
+	struct smmuinv_finding mine;
+	struct smmuinv_finding other;
+	uint32_t i = n;
+
+	(void)check(v, &entries[n].raw, &mine);
+	while (i--) {
+		if (check(v, &entries[i].raw, &other) != SMMUINV_VMM)
+			return false;
+		if (fuzz_opcode(&entries[i].raw) != SMMUINV_CMD_SYNC)
+			return is_ste(&entries[i]) &&
+			       fuzz_same(&mine.command, &other.command);
+	}
+	return false;
+}
+
+/* Is a callback of the VMM's called for it? */
+static bool is_presented(const struct vmm *v, uint32_t n)
+{
+	const struct entry *e = &v->call.entries[n];
 	struct smmuinv_finding finding;
 
-	if (check(v, raw, &finding) != SMMUINV_VMM)
+	if (check(v, &e->raw, &finding) != SMMUINV_VMM)
 		return false;
-	switch (fuzz_opcode(raw)) {
-	case SMMUINV_CMD_SYNC:
-	case SMMUINV_CMD_CFGI_STE:
-	case SMMUINV_CMD_CFGI_STE_RANGE:
+	if (is_ste(e))
+		return !(v->flags & QUEUE_NO_CALLBACK) && !is_neighbour(v, n);
+	if (fuzz_opcode(&e->raw) == SMMUINV_CMD_SYNC)
 		return !(v->flags & QUEUE_NO_CALLBACK);
-	default:
-		return true;
-	}
+	return true;
 }
 
-/* The next entry that is the VMM's; those before it may wait for a CMD_SYNC. */
-static uint32_t next_of_the_vmms(struct vmm *v)
+/*
+ * The entry that a callback is about: everything before it is settled, and it
+ * is the next that is the VMM's.
+ */
+static struct entry *presented(struct vmm *v, bool sync)
 {
 	struct call *c = &v->call;
 	uint32_t n = is_told(v) ? c->told : c->shown;
@@ -298,48 +342,19 @@ static uint32_t next_of_the_vmms(struct vmm *v)
 	for (;; n++) {
 		catch_up(v, n + 1);
 		must(n < c->read);
-		if (is_presented(v, &c->entries[n].raw))
-			return n;
+		if (is_presented(v, n))
+			break;
 	}
-}
-
-/*
- * The entry that a callback is about: everything before it is complete, but for
- * what waits for a CMD_SYNC, and before a CMD_SYNC that too.
- */
-static struct entry *presented(struct vmm *v, bool sync)
-{
-	struct call *c = &v->call;
-	uint32_t n = next_of_the_vmms(v);
-
-	must(!c->stopped && !c->failed);
-	/* Reading goes on behind a CMD_SYNC, before it is signaled. */
+	must(!is_over(c) && !c->skipping);
+	must(!is_told(v) || c->told == n);
+	/* Reading goes on after a CMD_SYNC, before it is signaled. */
 	must(sync || (c->read == n + 1 && !c->unreadable));
 	c->shown = n + 1;
-	if (is_told(v))
-		carry_upto(v, n);
-	if (sync)
-		v->may_carry = false;
-	must(!sync || nothing_is_carried(v));
 	apply(v, n);
-	if (nothing_is_carried(v))
-		fuzz_world_judge(&v->world);
+	if (sync)
+		fuzz_world_synced(&v->world);
+	fuzz_world_judge(&v->world);
 	return &c->entries[n];
-}
-
-/*
- * Everything is cached again, after what was read has been executed. But not
- * where one SMMU may have failed at what the other has done.
- */
-static void refill(struct vmm *v)
-{
-	uint32_t i;
-
-	if (v->world.faults && v->world.smmu[0].there && v->world.smmu[1].there)
-		return;
-	for (i = 0; i < v->call.read; i++)
-		v->call.entries[i].done = true;
-	fuzz_world_refill(&v->world);
 }
 
 static void change_memory(struct vmm *v, uint8_t action)
@@ -347,26 +362,24 @@ static void change_memory(struct vmm *v, uint8_t action)
 	scramble(memory_at(v, v->call.read + next_action(v) % 4u - 1), action);
 }
 
-/* What VMMs and guests do at such a moment. */
-static int act(struct vmm *v, bool sync)
+/* What VMMs and guests do at such a moment. 0, or the callback fails so. */
+static int act(struct vmm *v, uint32_t callback)
 {
-	struct call *c = &v->call;
 	uint8_t action = next_action(v);
-	bool position_known = !(sync && by_pointer(v));
+	bool position_known =
+		!(callback == SMMUINV_CALLBACK_SYNC && by_pointer(v));
 
 	if (action & 0x10 && position_known)
 		change_stream(v, action);
-	if (action & 0x20 && position_known)
-		refill(v);
 	if (action & 0x40)
 		may_not_use_the_queue(v);
 	if (action & 0x80 && position_known)
 		change_memory(v, action);
-	if (trouble(v, action)) {
-		c->failed = action & 0x10 ? -EIO : -ENOMEM;
-		return c->failed;
-	}
-	return action & 1; /* what is not negative is no failure */
+	if (!trouble(v, action))
+		return 0;
+	if (action & 0x20)
+		return fail(v, callback, 2 + (action >> 6));
+	return fail(v, callback, action & 0x10 ? -EIO : -ENOMEM);
 }
 
 /* The StreamIDs of a CFGI_STE or CFGI_STE_RANGE, both included (4.3.2). */
@@ -388,146 +401,132 @@ static uint32_t last_of(const struct entry *e)
 	return first_of(e) + (uint32_t)(span - 1);
 }
 
-static bool is_ste(const struct entry *e)
+static bool leaf_of(const struct entry *e)
 {
-	return fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE ||
-	       fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE_RANGE;
+	return fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE &&
+	       le64toh(e->raw.dw[1]) & 1;
 }
 
-/* With the states that streams have now, their CDs go. */
-static void note_stes(const struct vmm *v, struct entry *e)
+/* The stream with the lowest vSID from @first to @last; or NULL. */
+static const struct fuzz_stream *lowest(const struct vmm *v, uint64_t first,
+					uint32_t last)
 {
-	unsigned int s;
-
-	e->stes = 0;
-	for (s = 0; s < FUZZ_STREAMS; s++) {
-		const struct fuzz_stream *stream = &v->world.stream[s];
-
-		if (stream->plugged && stream->translates &&
-		    stream->vsid >= first_of(e) && stream->vsid <= last_of(e))
-			e->stes |= 1u << s;
-	}
-}
-
-/* No stream of the table is between @first and before @end. */
-static void nobody_is_left_out(const struct vmm *v, uint64_t first,
-			       uint64_t end)
-{
+	const struct fuzz_stream *found = NULL;
 	unsigned int s;
 
 	for (s = 0; s < FUZZ_STREAMS; s++) {
 		const struct fuzz_stream *stream = &v->world.stream[s];
 
-		must(!stream->plugged || stream->vsid < first ||
-		     stream->vsid >= end);
+		if (stream->plugged && stream->vsid >= first &&
+		    stream->vsid <= last &&
+		    (!found || stream->vsid < found->vsid))
+			found = stream;
 	}
+	return found;
 }
 
-/* Once for each, and then for each stream that is in it. */
+/* Once, before the streams in it. */
 static int on_cfgi_ste_range(void *opaque, uint32_t first, uint32_t last,
 			     bool leaf)
 {
-	struct vmm *v = opaque;
+	struct vmm *v = vmm_of(opaque);
 	struct entry *e = presented(v, false);
-	int rc;
 
 	must(is_ste(e) && first == first_of(e) && last == last_of(e));
-	must(leaf == (fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE &&
-		      le64toh(e->raw.dw[1]) & 1));
+	must(leaf == leaf_of(e));
 	v->ste = e;
 	v->ste_next = first;
-	rc = act(v, false);
-	note_stes(v, e);
-	return rc;
+	return act(v, SMMUINV_CALLBACK_CFGI_STE_RANGE);
+}
+
+static void expect_on(struct vmm *v, const struct smmuinv_command *canonical,
+		      unsigned int smmus)
+{
+	unsigned int i;
+
+	for (i = 0; i < FUZZ_SMMUS; i++) {
+		if (!(smmus >> i & 1))
+			continue;
+		must(v->expected_count[i] < EXPECTED_MAX);
+		v->expected[i][v->expected_count[i]++] = *canonical;
+	}
+}
+
+/* Its CDs go: by the kernel if the VMM attaches anew, or by the library. */
+static int attach(struct vmm *v, struct entry *e, uint32_t sid)
+{
+	const struct fuzz_stream *stream = fuzz_world_stream(&v->world, sid);
+	const struct smmuinv_command all = cfgi_cd_all(sid);
+
+	/* The VMM itself has just unplugged it. */
+	if (!stream)
+		return next_action(v) & 1;
+	e->stes |= 1u << (stream - v->world.stream);
+	if (next_action(v) & 1) {
+		smmuinv_caches_execute(v->world.smmu[stream->smmu].caches,
+				       &all);
+		return SMMUINV_STE_ATTACHED;
+	}
+	expect_on(v, &all, 1u << stream->smmu);
+	return 0;
 }
 
 static int on_cfgi_ste(void *opaque, uint32_t sid, bool leaf)
 {
-	struct vmm *v = opaque;
-	struct entry *e = v->ste;
+	struct vmm *v = vmm_of(opaque);
 	int rc;
 
-	must(e && !v->call.failed);
-	must(sid >= v->ste_next && sid <= last_of(e));
-	must(fuzz_world_stream(&v->world, sid));
-	must(leaf == (fuzz_opcode(&e->raw) == SMMUINV_CMD_CFGI_STE &&
-		      le64toh(e->raw.dw[1]) & 1));
-	nobody_is_left_out(v, v->ste_next, sid);
+	if (!v->ste) {
+		/* It goes on where work_max has cut it off. */
+		must(v->cut && !v->call.shown);
+		v->ste = presented(v, false);
+	}
+	must(!is_over(&v->call));
+	must(sid >= v->ste_next && sid <= last_of(v->ste));
+	must(fuzz_world_stream(&v->world, sid) && leaf == leaf_of(v->ste));
+	must(lowest(v, v->ste_next, sid)->vsid == sid);
 	v->ste_next = (uint64_t)sid + 1;
-	rc = act(v, false);
-	note_stes(v, e);
-	return rc;
+	v->call.visits++;
+	rc = act(v, SMMUINV_CALLBACK_CFGI_STE);
+	return rc ? rc : attach(v, v->ste, sid);
 }
 
 static int on_sync(void *opaque, const struct smmuinv_sync *sync)
 {
-	struct vmm *v = opaque;
+	struct vmm *v = vmm_of(opaque);
 	const struct entry *e = presented(v, true);
 
 	must(fuzz_opcode(&e->raw) == SMMUINV_CMD_SYNC);
 	must(!(sync->irq && sync->sev) && (!sync->msi || sync->irq));
 	must(sync->msi || (!sync->msi_address && !sync->msi_data));
 	must(!(sync->msi_address & 3) && sync->msi_address >> 56 == 0);
-	return act(v, true);
+	return act(v, SMMUINV_CALLBACK_SYNC);
 }
 
 static int on_command(void *opaque, const struct smmuinv_command *command)
 {
-	struct vmm *v = opaque;
+	struct vmm *v = vmm_of(opaque);
 	const struct entry *e = presented(v, false);
+	int rc;
 
-	must(fuzz_opcode(&e->raw) == fuzz_opcode(command));
+	must(fuzz_opcode(&e->raw) == fuzz_opcode(command) && !is_ste(e));
 	must(!smmuinv_opcode_is_forwarded(fuzz_opcode(command)));
 	must(!smmuinv_command_get(command, SMMUINV_FIELD_RES0));
-	return act(v, false);
+	rc = act(v, SMMUINV_CALLBACK_COMMAND);
+	if (rc)
+		return rc;
+	v->call.refused = (next_action(v) & 7) == 7;
+	return v->call.refused ? SMMUINV_COMMAND_ILLEGAL : 0;
 }
 
-static void note_cd(void *opaque, const struct smmuinv_cd *cd)
-{
-	struct vmm *v = opaque;
-
-	must(!smmuinv_vsmmu_note_cd(v->world.vsmmu, cd));
-}
-
-/*
- * As it is read, and ahead of the others. A granule that no table has makes the
- * library less certain, and nothing else.
- */
-static void on_cfgi_cd(void *opaque, uint32_t sid, uint32_t ssid, bool all)
-{
-	struct vmm *v = opaque;
-	uint8_t action = next_action(v);
-	struct smmuinv_cd cd = {
-		.size = sizeof(cd),
-		.valid = action & 1,
-		.asid = action >> 4,
-		.walks = { true, action & 2 },
-		.tg = { action >> 2 & 3, action >> 4 & 3 },
-	};
-	const struct entry *e;
-
-	must(!v->call.stopped && !v->call.failed);
-	must(!all || !ssid);
-	if ((action & 12) == 12)
-		note_cd(v, &cd);
-	if (by_pointer(v))
-		return;
-	must(v->call.read);
-	e = &v->call.entries[v->call.read - 1];
-	must(sid == fuzz_sid(&e->raw));
-	must(fuzz_opcode(&e->raw) ==
-	     (all ? SMMUINV_CMD_CFGI_CD_ALL : SMMUINV_CMD_CFGI_CD));
-}
-
-static bool is_rule_of_streams(enum smmuinv_rule rule)
+static bool is_rule_of_streams(uint32_t rule)
 {
 	return rule == SMMUINV_RULE_STREAM_UNKNOWN ||
-	       rule == SMMUINV_RULE_NOT_TRANSLATING ||
 	       rule == SMMUINV_RULE_ATS_OFF;
 }
 
 static bool matches_verdict(const struct vmm *v, const struct entry *e,
-			    enum smmuinv_fate fate, enum smmuinv_rule rule)
+			    uint32_t fate, uint32_t rule)
 {
 	struct smmuinv_finding finding;
 	int verdict = check(v, &e->raw, &finding);
@@ -547,146 +546,80 @@ static bool matches_verdict(const struct vmm *v, const struct entry *e,
 	case SMMUINV_FATE_ILLEGAL:
 		if (rule == SMMUINV_RULE_NOT_OFFERED)
 			return verdict == SMMUINV_VMM &&
-			       v->flags & QUEUE_NO_COMMAND;
-		return verdict == SMMUINV_ILLEGAL && rule;
+			       (v->flags & QUEUE_NO_COMMAND || v->call.refused);
+		return verdict == SMMUINV_ILLEGAL && rule == finding.rule;
 	default:
 		return false;
 	}
 }
 
-static bool is_entry(const struct entry *e, uint32_t index,
-		     const struct smmuinv_command *command)
-{
-	return e->index == index && fuzz_same(command, &e->raw);
-}
-
-/* The next of those that wait for a CMD_SYNC? */
-static bool carried_seen(struct vmm *v, uint32_t index,
-			 const struct smmuinv_command *command,
-			 enum smmuinv_fate fate)
-{
-	if (fate != SMMUINV_FATE_FORWARDED && fate != SMMUINV_FATE_DROPPED)
-		return false;
-	if (v->carried_first == v->carried_end ||
-	    !is_entry(&v->carried[v->carried_first], index, command))
-		return false;
-	v->carried_first++;
-	return true;
-}
-
-/* Those before it that were not told of wait for a CMD_SYNC. */
-static void pass_over(struct vmm *v, uint32_t index,
-		      const struct smmuinv_command *command)
-{
-	struct call *c = &v->call;
-	uint32_t n = c->told;
-
-	for (;; n++) {
-		catch_up(v, n + 1);
-		must(n < c->read);
-		if (is_entry(&c->entries[n], index, command))
-			break;
-	}
-	carry_upto(v, n);
-}
-
-static void expect_on(struct vmm *v, const struct smmuinv_command *canonical,
-		      unsigned int smmus)
-{
-	unsigned int i;
-
-	for (i = 0; i < FUZZ_SMMUS; i++) {
-		if (!(smmus >> i & 1))
-			continue;
-		must(v->expected_count[i] < EXPECTED_MAX);
-		v->expected[i][v->expected_count[i]++] = *canonical;
-	}
-}
-
-/* The VMM may have changed the stream since then, but not the device's SMMU. */
-static unsigned int executed_by(struct vmm *v,
-				const struct smmuinv_command *raw)
-{
-	unsigned int smmus = 0;
-	unsigned int s;
-
-	if (!fuzz_names_stream(raw))
-		return fuzz_world_concerned(&v->world, raw);
-	for (s = 0; s < FUZZ_STREAMS; s++) {
-		if (v->world.stream[s].vsid == fuzz_sid(raw))
-			smmus |= 1u << v->world.stream[s].smmu;
-	}
-	v->vague = v->vague || smmus & (smmus - 1);
-	return smmus;
-}
-
-static void expect(struct vmm *v, const struct smmuinv_command *raw)
+static void expect(struct vmm *v, const struct entry *e)
 {
 	struct smmuinv_finding finding;
 
-	must(check(v, raw, &finding) == SMMUINV_FORWARD);
-	expect_on(v, &finding.command, executed_by(v, raw));
+	must(check(v, &e->raw, &finding) == SMMUINV_FORWARD);
+	expect_on(v, &finding.command, e->smmus);
 }
 
-/* What the library has done behind a CFGI_STE, in the order of the vSIDs. */
+/* Without callbacks the CDs of each stream go. */
 static void expect_cds(struct vmm *v, struct entry *e)
 {
-	unsigned int left, s;
+	const struct fuzz_stream *stream;
+	uint64_t next = first_of(e);
 
-	note_stes(v, e);
-	if (v->ste)
-		nobody_is_left_out(v, v->ste_next, (uint64_t)last_of(e) + 1);
-	v->ste = NULL;
-	for (left = e->stes; left;) {
-		unsigned int lowest = FUZZ_STREAMS;
-		struct smmuinv_command all;
+	/* Some may have gone in a call before. */
+	v->vague = v->vague || v->work_max < LIMIT_MAX;
+	while ((stream = lowest(v, next, last_of(e)))) {
+		const struct smmuinv_command all = cfgi_cd_all(stream->vsid);
 
-		for (s = 0; s < FUZZ_STREAMS; s++) {
-			if (left >> s & 1 &&
-			    (lowest == FUZZ_STREAMS ||
-			     v->world.stream[s].vsid <
-				     v->world.stream[lowest].vsid))
-				lowest = s;
-		}
-		left &= ~(1u << lowest);
-		all = cd_all_of(&v->world.stream[lowest]);
-		expect_on(v, &all, 1u << v->world.stream[lowest].smmu);
+		e->stes |= 1u << (stream - v->world.stream);
+		expect_on(v, &all, 1u << stream->smmu);
+		next = (uint64_t)stream->vsid + 1;
 	}
 }
 
-/*
- * Each command's fate once, as it was read, and in the order of the queue but
- * for those that waited for a CMD_SYNC, which keep their own order.
- */
-static void on_seen(void *opaque, uint32_t index,
-		    const struct smmuinv_command *command,
-		    enum smmuinv_fate fate, enum smmuinv_rule rule)
+/* All streams of a CFGI_STE have been presented. */
+static void end_ste(struct vmm *v, uint32_t n)
 {
-	struct vmm *v = opaque;
-	struct call *c = &v->call;
-	uint8_t action = by_pointer(v) ? 0 : next_action(v);
+	struct entry *e = &v->call.entries[n];
 
-	must(!c->stopped && !c->failed && fate <= SMMUINV_FATE_UNREADABLE);
+	if (v->ste)
+		must(!lowest(v, v->ste_next, last_of(e)));
+	if (v->flags & QUEUE_NO_CALLBACK && !is_neighbour(v, n))
+		expect_cds(v, e);
+	v->ste = NULL;
+}
+
+/* Each command's fate once, as it was read, and in the order of the queue. */
+static void on_settled(void *opaque, uint32_t index,
+		       const struct smmuinv_command *command, uint32_t fate,
+		       uint32_t rule)
+{
+	static const struct smmuinv_command none = { { 0 } };
+	struct vmm *v = vmm_of(opaque);
+	struct call *c = &v->call;
+	uint8_t action = by_pointer(v) || c->skipping ? 0 : next_action(v);
+	struct entry *e = &c->entries[c->told];
+
+	must(!is_over(c) && fate <= SMMUINV_FATE_UNREADABLE);
+	must(index == index_of(&c->ring, c->told));
 	c->fates[fate]++;
-	if (fate == SMMUINV_FATE_FORWARDED)
-		expect(v, command);
-	if (carried_seen(v, index, command, fate))
-		return;
 	c->stopped =
 		fate == SMMUINV_FATE_UNREADABLE || fate == SMMUINV_FATE_ILLEGAL;
 	if (fate == SMMUINV_FATE_UNREADABLE) {
-		carry_upto(v, c->read);
-		must(c->unreadable && index == index_of(&c->ring, c->told));
+		must(c->unreadable && c->told == c->read);
+		must(fuzz_same(command, &none) && !rule);
 		return;
 	}
-	pass_over(v, index, command);
-	must(c->told < c->read);
-	must(fuzz_same(command, &c->entries[c->told].raw));
-	must(matches_verdict(v, &c->entries[c->told], fate, rule));
-	if (fate == SMMUINV_FATE_VMM && is_ste(&c->entries[c->told]))
-		expect_cds(v, &c->entries[c->told]);
-	if (!c->stopped)
-		c->told++;
+	catch_up(v, c->told + 1);
+	must(c->told < c->read && fuzz_same(command, &e->raw));
+	must(c->skipping ? fate == SMMUINV_FATE_FORWARDED && !rule :
+			   matches_verdict(v, e, fate, rule));
+	if (fate == SMMUINV_FATE_FORWARDED && !c->skipping)
+		expect(v, e);
+	if (fate == SMMUINV_FATE_VMM && is_ste(e))
+		end_ste(v, c->told);
+	c->told += !c->stopped;
 	if ((action & 0xf0) == 0x20)
 		change_stream(v, action);
 }
@@ -700,18 +633,20 @@ static void open_queue(struct vmm *v, const struct head *head)
 		.cfgi_ste_range = on_cfgi_ste_range,
 		.sync = on_sync,
 		.command = on_command,
-		.cfgi_cd = on_cfgi_cd,
-		.seen = on_seen,
+		.settled = on_settled,
 	};
 	struct smmuinv_queue_params params = {
 		.size = sizeof(params),
 		.ops = &ops,
-		.opaque = v,
+		.opaque = &v->opaques[0],
 		.window = v->flags & QUEUE_WINDOW_4096 ? 0 : head->window,
+		.work_max = head->more >> 3,
 	};
 
+	v->window = params.window ? params.window : 4096;
+	v->work_max = params.work_max ? params.work_max : 65536;
 	if (!is_told(v))
-		ops.seen = NULL;
+		ops.settled = NULL;
 	if (v->flags & QUEUE_NO_COMMAND)
 		ops.command = NULL;
 	if (v->flags & QUEUE_NO_CALLBACK) {
@@ -719,7 +654,7 @@ static void open_queue(struct vmm *v, const struct head *head)
 		ops.cfgi_ste_range = NULL;
 		ops.sync = NULL;
 	}
-	must(!smmuinv_queue_new(v->world.vsmmu, &params, &v->queue));
+	must(!smmuinv_queue_new(v->world.vm.vsmmu, &params, &v->queue));
 }
 
 /* The ring at exactly its size by pointer, else what the input gives. */
@@ -747,22 +682,31 @@ static void open_memory(struct vmm *v, const struct head *head,
 	for (i = 0; count && i < v->memory_count; i++)
 		v->memory[i] = commands[i % count];
 	if (by_pointer(v))
-		ring->base = (const char *)v->memory + (head->misaligned & 7);
+		ring->base = (const char *)v->memory + (head->more & 7);
 }
 
-static bool ring_is_refused(const struct smmuinv_ring *ring)
+/* No guest that follows the rules writes such registers. */
+static bool is_nonsense(const struct smmuinv_ring *ring)
 {
 	return ring->log2size > SMMUINV_QUEUE_LOG2SIZE_MAX ||
-	       (uintptr_t)ring->base % 8;
+	       produced(ring) > ring_size(ring);
 }
 
 static void start_call(struct vmm *v)
 {
 	struct call *c = &v->call;
 	struct smmuinv_ring *ring = &c->ring;
+	unsigned int own = next_action(v) & 1;
 
 	memset(&c->limit, 0, sizeof(*c) - offsetof(struct call, limit));
-	if (produced(ring) > ring_size(ring))
+	ring->opaque = own ? &v->opaques[1] : NULL;
+	smmuinv_mock_forget(v->world.vm.mock);
+	memset(v->expected_count, 0, sizeof(v->expected_count));
+	v->faults_left = fuzz_world_faults_left(&v->world);
+	v->owed = fuzz_world_owes(&v->world);
+	v->ste = NULL;
+	v->vague = false;
+	if (is_nonsense(ring))
 		return;
 	if (ring->max_commands > LIMIT_MAX ||
 	    (!ring->max_commands && produced(ring) > LIMIT_MAX))
@@ -770,23 +714,6 @@ static void start_call(struct vmm *v)
 	c->limit = produced(ring);
 	if (ring->max_commands && ring->max_commands < c->limit)
 		c->limit = ring->max_commands;
-}
-
-/*
- * Entries that are consumed and not told of wait for a CMD_SYNC: which then
- * must find none. In a ring of one entry they cannot be told from later ones,
- * so no more can be asked for here.
- */
-static void keep_carried(struct vmm *v, const struct smmuinv_progress *p)
-{
-	struct call *c = &v->call;
-
-	/* A later trouble may be told instead of the time-out. */
-	v->may_carry = v->may_carry || p->host_error || c->failed;
-	if (!is_told(v))
-		return;
-	must(c->told <= p->consumed);
-	carry_upto(v, p->consumed);
 }
 
 /* What the registers say afterwards, and what was told, are one story. */
@@ -799,15 +726,16 @@ static void the_end_is_where_it_says(struct vmm *v, int rc,
 	must(p->consumed <= c->limit);
 	must(p->cons == ((c->ring.cons + p->consumed) & mask));
 	must(rc < 0 || rc == (int)p->consumed);
+	must(p->more ==
+	     (rc >= 0 && !p->cerror && p->consumed < produced(&c->ring)));
 	catch_up(v, p->consumed);
 	must(p->consumed <= c->read);
-	keep_carried(v, p);
+	must(!is_told(v) || c->told == p->consumed);
 	switch (p->cerror) {
 	case SMMUINV_CERROR_NONE:
-		must(rc < 0 || p->consumed == c->limit);
 		break;
 	case SMMUINV_CERROR_ILL:
-		must(rc >= 0 && p->consumed < c->limit && p->rule);
+		must(rc >= 0 && p->consumed < c->limit && p->fault.rule);
 		must(!is_told(v) || c->fates[SMMUINV_FATE_ILLEGAL] == 1);
 		break;
 	case SMMUINV_CERROR_ABT:
@@ -815,18 +743,14 @@ static void the_end_is_where_it_says(struct vmm *v, int rc,
 		break;
 	case SMMUINV_CERROR_ATC_INV_SYNC:
 		must(rc >= 0 && p->consumed < c->limit);
+		must(v->vague || fuzz_world_owes(&v->world));
 		catch_up(v, p->consumed + 1);
 		must(fuzz_opcode(&c->entries[p->consumed].raw) ==
 		     SMMUINV_CMD_SYNC);
-		must(p->host_error == -ETIMEDOUT);
 		break;
 	default:
 		must(p->cerror <= SMMUINV_CERROR_ATC_INV_SYNC);
 	}
-	must(!is_told(v) || c->told == p->consumed);
-	/* Before what cannot be read, the queue may have stopped otherwise. */
-	must(!c->unreadable || rc < 0 || p->cerror == SMMUINV_CERROR_ABT ||
-	     p->cerror == SMMUINV_CERROR_ATC_INV_SYNC);
 }
 
 static void the_numbers_add_up(const struct vmm *v,
@@ -834,9 +758,8 @@ static void the_numbers_add_up(const struct vmm *v,
 {
 	const struct call *c = &v->call;
 
-	must(p->ioctls <= p->host_commands);
-	/* One SMMU's part may have been done before another failed. */
-	must(p->forwarded == 0 || p->ioctls != 0 || v->world.faults);
+	must(p->ioctls <= p->host_commands && p->timeouts <= p->ioctls);
+	must(p->forwarded + p->vmm + p->dropped == p->consumed);
 	if (!is_told(v))
 		return;
 	must(p->forwarded == c->fates[SMMUINV_FATE_FORWARDED]);
@@ -844,38 +767,22 @@ static void the_numbers_add_up(const struct vmm *v,
 	must(p->dropped == c->fates[SMMUINV_FATE_DROPPED]);
 }
 
-/* Everything before CMDQ_CONS is complete, but for what waits for a SYNC. */
-static void what_is_consumed_is_done(struct vmm *v, uint32_t consumed)
+static bool is_smooth(const struct vmm *v)
 {
-	apply(v, consumed);
-	if (nothing_is_carried(v))
-		fuzz_world_judge(&v->world);
+	return !v->world.hung && !v->world.vanishing && !v->call.failed &&
+	       !v->owed && !fuzz_world_owes(&v->world) &&
+	       fuzz_world_faults_left(&v->world) == v->faults_left;
 }
 
-/* An errno has a reason, and a host that fails so often cannot go on so. */
-static void a_failure_has_a_reason(struct vmm *v, int rc,
-				   const struct smmuinv_progress *p)
+/* It is exceeded by what one window takes: both rounds of an erratum. */
+static void the_work_is_bounded(const struct vmm *v,
+				const struct smmuinv_progress *p)
 {
-	struct call *c = &v->call;
+	uint64_t window = v->window < LIMIT_MAX ? v->window : LIMIT_MAX;
+	uint64_t most = FUZZ_SMMUS * 2 * (window + v->pages_max + FUZZ_STREAMS);
 
-	if (c->failed) {
-		must(rc == c->failed && !p->cerror && !p->host_error);
-		return;
-	}
-	must(p->host_error && !p->cerror);
-	v->host_failures++;
-	/* Each fault fails one call, and may take a vDEVICE for another. */
-	must(v->host_failures <= 2 * v->world.faults);
-	if (rc == -ENODEV)
-		fuzz_world_replug(&v->world, p->fault_vsid);
-}
-
-static void a_call_is_bounded(const struct vmm *v, uint64_t calls_before)
-{
-	uint64_t calls = fuzz_world_calls(&v->world) - calls_before;
-
-	must(calls <= fuzz_calls_max(v->call.limit * FUZZ_STREAMS +
-				     ARRAY_SIZE(v->carried)));
+	must(v->call.visits <= (uint64_t)v->work_max + FUZZ_STREAMS);
+	must(!is_smooth(v) || p->host_commands <= v->work_max + most);
 }
 
 /* What the SMMUs have executed if nothing went wrong, command for command. */
@@ -885,34 +792,50 @@ static void the_record_is_that_of_the_plan(const struct vmm *v,
 	size_t sum = 0;
 	unsigned int i;
 
-	/* Behind a CMD_SYNC that failed there is more that was executed. */
-	if (!is_told(v) || v->vague || v->world.faults || v->call.failed ||
-	    fuzz_world_repeats(&v->world) || fuzz_world_by_pages(&v->world))
+	if (!is_told(v) || v->vague || !is_smooth(v) ||
+	    v->world.smmu[0].repeat || v->world.smmu[1].repeat ||
+	    v->world.smmu[0].by_pages || v->world.smmu[1].by_pages)
 		return;
 	for (i = 0; i < FUZZ_SMMUS; i++) {
-		const struct smmuinv_command *executed;
-		size_t n = fuzz_world_executed(&v->world, i, false, &executed);
+		const struct smmuinv_command *next;
+		size_t at = 0;
+		uint32_t n = 0;
 
-		must(n <= v->expected_count[i]);
-		if (v->world.as_written && n)
-			must(!memcmp(executed, v->expected[i],
-				     n * sizeof(*executed)));
+		while ((next = fuzz_world_executed(&v->world, i, &at))) {
+			must(n < v->expected_count[i]);
+			must(!v->world.as_written ||
+			     fuzz_same(next, &v->expected[i][n]));
+			n++;
+		}
 		must(!v->world.as_written || n == v->expected_count[i]);
 		sum += n;
 	}
 	must(sum == p->host_commands);
 }
 
-/* What is behind a CMD_SYNC that failed was done, and is going to be again. */
-static void count_again(struct vmm *v)
+/* An errno has a reason, and the reason is named. */
+static void a_failure_has_a_reason(struct vmm *v, int rc,
+				   const struct smmuinv_progress *p)
 {
-	struct smmuinv_counters now = { .size = sizeof(now) };
-	struct smmuinv_counters *e = &v->world.expected;
+	const struct call *c = &v->call;
+	int error = rc < 0 ? rc : 0;
 
-	must(!smmuinv_vsmmu_counters(v->world.vsmmu, &now));
-	must(now.forwarded >= e->forwarded && now.dropped >= e->dropped);
-	e->forwarded = now.forwarded;
-	e->dropped = now.dropped;
+	fuzz_world_blamed(&v->world, &p->fault, error, p->cerror);
+	must(!error || !p->cerror);
+	if ((c->failed && is_over(c)) ||
+	    p->fault.source == SMMUINV_SOURCE_CALLBACK) {
+		must(c->failed && rc == c->failed);
+		must(p->fault.source == SMMUINV_SOURCE_CALLBACK);
+		must(p->fault.callback == c->culprit);
+		return;
+	}
+	if (p->cerror == SMMUINV_CERROR_ILL || p->cerror == SMMUINV_CERROR_ABT)
+		must(p->fault.source == SMMUINV_SOURCE_GUEST);
+	else
+		must(p->fault.source == SMMUINV_SOURCE_NONE ||
+		     p->fault.source == SMMUINV_SOURCE_HOST);
+	must(p->fault.source != SMMUINV_SOURCE_HOST ||
+	     fuzz_world_may_fail(&v->world, v->faults_left));
 }
 
 /* What this call says that it did, for the counters. */
@@ -924,123 +847,178 @@ static void count(struct vmm *v, const struct smmuinv_progress *p)
 	e->dropped += p->dropped;
 	e->vmm += p->vmm;
 	e->illegal += p->cerror == SMMUINV_CERROR_ILL;
-	e->ioctls += p->ioctls;
 	e->host_commands += p->host_commands;
-	/* How far it has looked cannot be seen where it reads by itself. */
-	e->read += v->call.read;
-	v->world.foreseen = v->world.foreseen && !by_pointer(v);
-	if (v->call.failed)
-		count_again(v);
-	fuzz_world_counted(&v->world, false);
+	e->ioctls += p->ioctls;
+	e->retries += p->retries;
+	e->timeouts += p->timeouts;
+	e->replaced += p->replaced;
+	fuzz_world_counted(&v->world);
 }
 
-static int consume(struct vmm *v, struct smmuinv_progress *p)
+/* A CFGI_STE that was cut off goes on; what it has done so far is done. */
+static void note_cut(struct vmm *v, int rc, const struct smmuinv_progress *p)
 {
-	uint64_t calls = fuzz_world_calls(&v->world);
-	int rc;
+	struct call *c = &v->call;
 
-	*p = (struct smmuinv_progress){ .size = sizeof(*p) };
-	fuzz_world_record(&v->world, true);
-	memset(v->expected_count, 0, sizeof(v->expected_count));
-	v->ste = NULL;
-	v->vague = false;
-	rc = smmuinv_queue_consume(v->queue, &v->call.ring, p);
-	a_call_is_bounded(v, calls);
-	count(v, p);
-	return rc;
+	/* A call that does not reach it leaves it as it is. */
+	if (v->ste || p->consumed)
+		v->cut = rc >= 0 && p->more &&
+			 v->ste == &c->entries[p->consumed];
+	if (v->ste && v->cut)
+		rely_on_cds(v, v->ste->stes);
+	v->cuts = p->consumed || !p->more ? 0 : v->cuts + 1;
+	must(v->cuts <= FUZZ_STREAMS);
+}
+
+/* What a VMM does about a host that has failed it. */
+static void repair(struct vmm *v, int rc, const struct smmuinv_progress *p)
+{
+	if (p->fault.source != SMMUINV_SOURCE_HOST) {
+		v->failures = 0;
+		return;
+	}
+	v->failures++;
+	if (rc == -ENODEV)
+		fuzz_world_replug(&v->world, (uint32_t)p->fault.vsid);
+	if (v->failures == 3)
+		fuzz_world_mend(&v->world);
+	if (v->failures == 6)
+		fuzz_world_replug_all(&v->world);
+	must(v->failures <= 6 + FUZZ_FAULTS);
 }
 
 /* One call of the VMM's. */
 static void drive(struct vmm *v, struct smmuinv_progress *p)
 {
 	struct call *c = &v->call;
+	uint64_t calls = fuzz_world_calls(&v->world);
 	int rc;
 
 	start_call(v);
-	rc = consume(v, p);
-	if (produced(&c->ring) > ring_size(&c->ring)) {
+	*p = (struct smmuinv_progress){ .size = sizeof(*p) };
+	rc = smmuinv_queue_consume(v->queue, &c->ring, p);
+	calls = fuzz_world_calls(&v->world) - calls;
+	must(calls <= fuzz_calls_max(c->limit * FUZZ_STREAMS));
+	count(v, p);
+	if (is_nonsense(&c->ring)) {
 		must(rc == -ERANGE && !p->consumed && !p->ioctls);
-		must(!v->call.read && !v->call.told);
+		must(p->fault.source == SMMUINV_SOURCE_POINTERS);
+		must(p->fault.error == -ERANGE && !c->read && !c->told);
 		return;
 	}
-	must((rc != -ERANGE && rc != -EINVAL && rc != -EBUSY) ||
-	     p->host_error == rc);
 	the_end_is_where_it_says(v, rc, p);
 	the_numbers_add_up(v, p);
+	the_work_is_bounded(v, p);
 	the_record_is_that_of_the_plan(v, p);
-	what_is_consumed_is_done(v, p->consumed);
-	if (rc < 0)
-		a_failure_has_a_reason(v, rc, p);
+	a_failure_has_a_reason(v, rc, p);
+	apply(v, p->consumed);
+	note_cut(v, rc, p);
+	fuzz_world_judge(&v->world);
+	repair(v, rc, p);
+}
+
+/* Everything instead of the command at CONS. */
+static void skip(struct vmm *v, struct smmuinv_progress *p)
+{
+	struct call *c = &v->call;
+	struct smmuinv_finding finding;
+	bool expected;
+	int rc;
+
+	start_call(v);
+	if (!c->limit)
+		return;
+	c->skipping = true;
+	*p = (struct smmuinv_progress){ .size = sizeof(*p) };
+	rc = smmuinv_queue_invalidate_all(v->queue, &c->ring, p);
+	catch_up(v, 1);
+	count(v, p);
+	fuzz_world_blamed(&v->world, &p->fault, rc < 0 ? rc : 0, p->cerror);
+	must(rc < 0 || rc == (int)p->consumed);
+	expected = !c->unreadable &&
+		   check(v, &c->entries[0].raw, &finding) == SMMUINV_FORWARD;
+	must(expected ?
+		     rc == 1 || fuzz_world_may_fail(&v->world, v->faults_left) :
+		     !rc);
+	must(rc != 1 || !is_told(v) || c->told == 1);
+	v->world.in_vain = v->world.in_vain || rc < 0;
+	if (rc == 1)
+		fuzz_world_rely_on_everything(&v->world);
+	fuzz_world_judge(&v->world);
 }
 
 /* As Linux does: the command that stopped the queue becomes a CMD_SYNC. */
 static void overwrite(struct vmm *v, uint8_t action)
 {
-	struct smmuinv_command *at = memory_at(v, 0);
-
-	*at = (struct smmuinv_command){ { htole64(SMMUINV_CMD_SYNC), 0 } };
+	*memory_at(v, 0) = cmd_sync();
 	if (action & 4)
-		*at = v->memory[action % v->memory_count];
+		*memory_at(v, 0) = v->memory[action % v->memory_count];
 }
 
-static void reset(struct vmm *v)
-{
-	smmuinv_queue_reset(v->queue);
-	v->carried_first = v->carried_end;
-	v->may_carry = false;
-	fuzz_world_refill(&v->world);
-}
-
-/* What a VMM does between two calls. */
+/* What a VMM, and the hardware, does between two calls. */
 static void rest(struct vmm *v, uint8_t action)
 {
-	switch (action & 0xf0) {
-	case 0x10:
-	case 0x20:
+	switch (action >> 4) {
+	case 1:
 		fuzz_world_toggle_smmu(&v->world, action);
 		break;
-	case 0x30:
+	case 2:
+		if (!v->world.pending_count)
+			fuzz_world_refill(&v->world);
+		break;
+	case 3:
 		fuzz_world_invalidate_all(&v->world);
 		break;
-	case 0x40:
-		fuzz_world_invalidate_stream(&v->world, action);
+	case 4:
+		fuzz_world_silence(&v->world, action, action & 8);
 		break;
-	case 0x50:
+	case 5:
 		fuzz_world_reset(&v->world);
-		reset(v);
 		break;
-	case 0x60:
-	case 0x70:
+	case 6:
+		fuzz_world_hang(&v->world, action, action & 8);
+		break;
+	case 7:
 		fuzz_world_toggle(&v->world, action);
+		break;
+	case 8:
+		fuzz_world_set_ats(&v->world, action, action & 8);
+		break;
+	case 9:
+		fuzz_world_mend(&v->world);
 		break;
 	default:
 		break;
 	}
-	if (nothing_is_carried(v))
-		fuzz_world_judge(&v->world);
-	fuzz_world_counted(&v->world, nothing_is_carried(v));
+	fuzz_world_judge(&v->world);
 }
 
-static void go_on(struct vmm *v, const struct smmuinv_progress *p)
+static void go_on(struct vmm *v, struct smmuinv_progress *p)
 {
 	struct smmuinv_ring *ring = &v->call.ring;
 	uint8_t action = next_action(v);
+	uint32_t cerror = p->cerror;
 
 	rest(v, next_action(v));
 	ring->cons = p->cons;
-	if (produced(ring) > ring_size(ring))
+	/* There is memory for one entry at least. */
+	if (ring->log2size > SMMUINV_QUEUE_LOG2SIZE_MAX)
+		ring->log2size = 0;
+	if (is_nonsense(ring))
 		ring->cons = ring->prod;
-	if (p->cerror == SMMUINV_CERROR_ILL ||
-	    (p->cerror == SMMUINV_CERROR_ATC_INV_SYNC && action & 2))
+	if (cerror == SMMUINV_CERROR_ILL ||
+	    (cerror == SMMUINV_CERROR_ATC_INV_SYNC && action & 2))
 		overwrite(v, action);
-	if (p->cerror || produced(ring))
+	if ((action & 0x70) == 0x70) {
+		skip(v, p);
+		ring->cons = v->call.limit ? p->cons : ring->cons;
+	}
+	if (cerror || produced(ring))
 		return;
 	ring->prod += action;
 	ring->max_commands = next_action(v);
 	if ((action & 7) == 7)
 		ring->prod ^= UINT32_C(0x01010101) << (action >> 5);
-	if ((action & 15) == 9)
-		reset(v);
 }
 
 static void run(struct vmm *v)
@@ -1048,7 +1026,7 @@ static void run(struct vmm *v)
 	struct smmuinv_progress p = { .size = sizeof(p) };
 	unsigned int i;
 
-	if (ring_is_refused(&v->call.ring)) {
+	if ((uintptr_t)v->call.ring.base % 8) {
 		must(smmuinv_queue_consume(v->queue, &v->call.ring, &p) ==
 		     -EINVAL);
 		return;
@@ -1070,6 +1048,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(v != NULL);
 	fuzz_head(&head, sizeof(head), data, size);
 	v->flags = head.flags;
+	v->opaques[0].vmm = v->opaques[1].vmm = v;
+	v->pages_max = head.world.pages_max ? head.world.pages_max : 512;
 	memcpy(v->actions, head.actions, sizeof(v->actions));
 	fuzz_world_open(&v->world, &head.world, commands,
 			count < AIMED ? count : AIMED);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the fuzz targets share: an assertion that a fuzzer sees, the SMMUs that
- * an input describes, and a host to run against.
+ * an input describes, and a VMM to run against.
  *
  * An input is a head of fixed length, so that a mutation keeps its meaning, and
  * then guest commands. seeds.py writes the same heads.
@@ -17,6 +17,7 @@
 #include <smmuinv/smmuinv.h>
 
 #include "oracle.h"
+#include "vm.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -31,7 +32,7 @@ _Noreturn void fuzz_fail(const char *file, int line, const char *what);
 /* @n bytes at most, zeroes where the input is too short for a head. */
 void fuzz_head(void *head, size_t n, const uint8_t *data, size_t size);
 
-/* The commands behind a head; returns how many, @max at most. */
+/* The commands after a head; returns how many, @max at most. */
 size_t fuzz_commands(struct smmuinv_command *commands, size_t max, size_t head,
 		     const uint8_t *data, size_t size);
 
@@ -42,6 +43,7 @@ uint8_t fuzz_opcode(const struct smmuinv_command *command);
 uint32_t fuzz_sid(const struct smmuinv_command *command);
 bool fuzz_same(const struct smmuinv_command *a,
 	       const struct smmuinv_command *b);
+bool fuzz_is_atc(const struct smmuinv_command *command);
 
 /* Is it executed for one stream rather than for the whole guest? */
 bool fuzz_names_stream(const struct smmuinv_command *command);
@@ -59,30 +61,33 @@ struct fuzz_fault {
 	uint8_t count;
 	uint8_t vanish; /* bit 0, and which stream above it */
 	uint8_t smmu;
-	uint8_t spare;
+	uint8_t opcode; /* only calls with it; 0 for any */
 };
 
 /* Which SMMUs there are, which kernel, and what goes wrong. */
 struct fuzz_world_head {
 	uint8_t host_idr[24];
 	uint8_t guest_idr[24];
-	uint8_t flags;  /* FUZZ_* */
-	uint8_t policy; /* kernel in bits 1:0, repeat in bits 3:2, plan in 4 */
+	uint8_t flags;  /* FUZZ_HOST_ATS, FUZZ_HW_REPEAT */
+	uint8_t policy; /* kernel in bits 2:0; FUZZ_POLICY_* */
 	uint8_t vsid[FUZZ_STREAMS];
-	uint8_t plugged;   /* a bit for each stream that is there at first */
-	uint8_t notes;     /* ORACLE_*: what the VMM tells of granules */
+	uint8_t plugged;   /* bits 2:0: streams that are there at first; 5:3:
+			      whose vDEVICE is the VMM's */
+	uint8_t states;    /* bits 2:0: streams with ATS; 5:3: whose device does
+			      not answer */
 	uint8_t pages_max; /* 0 for the default */
-	uint8_t smmus;     /* FUZZ_*SMMU_*, and which stream is behind which */
-	uint8_t states; /* a bit for each stream that translates, and that has
-			   ATS in bits 5:3; that can have it, in 7:6 */
+	uint8_t smmus;     /* FUZZ_*SMMU_*; bits 2:0: streams on the second */
+	uint8_t spare;
 	struct fuzz_fault faults[FUZZ_FAULTS];
 };
 
-#define FUZZ_STRICT    (1u << 0)
 #define FUZZ_HOST_ATS  (1u << 1)
 #define FUZZ_HW_REPEAT (1u << 2)
 
-/* Bits 2:0: the streams behind the second SMMU. */
+#define FUZZ_POLICY_AS_WRITTEN   (1u << 4)
+#define FUZZ_POLICY_FEW_RETRIES  (1u << 5)
+#define FUZZ_POLICY_FEW_TIMEOUTS (1u << 6)
+
 #define FUZZ_SMMU_1_THERE  (1u << 3)
 #define FUZZ_SMMU_1_REPEAT (1u << 4)
 #define FUZZ_SMMU_1_RIL    (1u << 5) /* unlike the first: it has, or has not */
@@ -90,8 +95,8 @@ struct fuzz_world_head {
 
 /*
  * The registers of a head made into SMMUs that fit each other: whatever the
- * bytes are, smmuinv_features_compatible() says yes. The guest may have ranges
- * on a host without.
+ * bytes are, a virtual SMMU can be made. The guest may have ranges on a host
+ * without.
  */
 void fuzz_host(struct smmuinv_features *host, const uint8_t idr[24], bool ats);
 void fuzz_guest(struct smmuinv_features *guest,
@@ -104,20 +109,6 @@ void fuzz_guest(struct smmuinv_features *guest,
 struct smmuinv_features fuzz_carried(const struct smmuinv_features *guest,
 				     const struct smmuinv_features *host);
 
-/*
- * The granules of @asid's tables, told one by one: @note is called for each CD
- * that there is or was.
- */
-void fuzz_tell_granules(const struct oracle *o, uint16_t asid,
-			void (*note)(void *opaque, const struct smmuinv_cd *cd),
-			void *opaque);
-
-/* Of every ASID that the oracle or a TLBI_NH_VA of @commands has. */
-void fuzz_tell_all(const struct oracle *o,
-		   const struct smmuinv_command *commands, size_t count,
-		   void (*note)(void *opaque, const struct smmuinv_cd *cd),
-		   void *opaque);
-
 /* Nothing is in @caches that @oracle says is gone. */
 void fuzz_judge(const struct oracle *oracle,
 		const struct smmuinv_caches *caches);
@@ -125,43 +116,44 @@ void fuzz_judge(const struct oracle *oracle,
 /* A physical SMMU, what it has cached, and the oracle that judges that. */
 struct fuzz_smmu {
 	struct smmuinv_features host;
-	uint32_t hw_flags;
-	bool there; /* behind the virtual one */
+	bool there; /* of the virtual one */
 	bool repeat;
-	bool by_pages; /* the guest's ranges are none of the host's */
+	bool by_pages; /* the guest has ranges and it has none */
 	struct smmuinv_caches *caches;
-	struct smmuinv_mock *mock;
-	struct smmuinv_backend *behind; /* the mock's */
-	uint32_t viommu;                /* the mock's name for it */
 	struct oracle oracle;
-	size_t recorded; /* of the mock's record, before the call */
 };
 
 struct fuzz_stream {
 	uint32_t device;
 	uint32_t vsid;
-	unsigned int smmu; /* that it is behind */
-	bool can_ats;
-	bool wants_stage1; /* the guest's STE says so, when it is plugged in */
-	bool wants_ats;
+	unsigned int smmu; /* that it is on */
+	bool own;          /* the VMM makes its vDEVICE */
+	bool wants_ats;    /* when it is plugged in */
+	bool silent;       /* its device does not answer ATC_INVs */
 	bool plugged;
-	bool translates;
 	bool ats;
+	uint32_t vdevice; /* with @own */
 };
 
-/* A virtual SMMU over two mocks. */
+#define FUZZ_PENDING 512
+
+/* A VMM with a virtual SMMU over two mocked ones. */
 struct fuzz_world {
+	struct vm vm;
 	struct smmuinv_features guest;
 	struct smmuinv_features carried;
-	uint32_t check_flags;
 	bool as_written;
+	bool patient; /* the default budgets for retries and time-outs */
 	struct fuzz_smmu smmu[FUZZ_SMMUS];
 	struct fuzz_stream stream[FUZZ_STREAMS];
-	struct smmuinv_backend *backend; /* to both of them */
-	struct smmuinv_vsmmu *vsmmu;
-	size_t faults; /* how many were injected */
-	bool foreseen; /* the counters were never lost sight of */
+	size_t faults;  /* how many were injected */
+	bool hung;      /* some device or SMMU has not answered */
+	bool vanishing; /* a vDEVICE may go away by itself */
+	bool in_vain;   /* the VMM's own invalidations have failed */
 	struct smmuinv_counters expected; /* as the answers add up */
+	/* ATC_INVs that the guest has not seen a CMD_SYNC after. */
+	struct smmuinv_command pending[FUZZ_PENDING];
+	size_t pending_count;
 };
 
 /* The world of @head, with caches that @commands may hit or just miss. */
@@ -169,12 +161,26 @@ void fuzz_world_open(struct fuzz_world *w, const struct fuzz_world_head *head,
 		     const struct smmuinv_command *commands, size_t count);
 void fuzz_world_close(struct fuzz_world *w);
 
+/* What smmuinv_check() says of a guest command. */
+int fuzz_world_check(const struct fuzz_world *w,
+		     const struct smmuinv_command *raw,
+		     struct smmuinv_finding *finding);
+
 /* Add the stream if it is not there, else remove it; returns its vSID. */
 uint32_t fuzz_world_toggle(struct fuzz_world *w, unsigned int stream);
 
-/* The guest's STE says something else; returns whose. */
-uint32_t fuzz_world_set(struct fuzz_world *w, unsigned int stream,
-			bool translates, bool ats);
+/* ATS of the stream goes on or off; returns whose. */
+uint32_t fuzz_world_set_ats(struct fuzz_world *w, unsigned int stream,
+			    bool ats);
+
+/* Its device stops answering, or answers again. */
+void fuzz_world_silence(struct fuzz_world *w, unsigned int stream, bool silent);
+
+/* The same for a whole SMMU. */
+void fuzz_world_hang(struct fuzz_world *w, unsigned int smmu, bool hung);
+
+/* Everything answers again. */
+void fuzz_world_mend(struct fuzz_world *w);
 
 /* Add the SMMU if it is not there, else remove it. */
 void fuzz_world_toggle_smmu(struct fuzz_world *w, unsigned int smmu);
@@ -183,41 +189,56 @@ void fuzz_world_toggle_smmu(struct fuzz_world *w, unsigned int smmu);
  */
 void fuzz_world_replug(struct fuzz_world *w, uint32_t vsid);
 
+void fuzz_world_replug_all(struct fuzz_world *w);
+
 /* The stream of that vSID, or NULL. */
 const struct fuzz_stream *fuzz_world_stream(const struct fuzz_world *w,
 					    uint32_t vsid);
 
 /* Why no SMMU has to do anything for it now, or SMMUINV_RULE_NONE. */
-enum smmuinv_rule fuzz_world_rule(const struct fuzz_world *w,
-				  const struct smmuinv_command *raw);
+uint32_t fuzz_world_rule(const struct fuzz_world *w,
+			 const struct smmuinv_command *raw);
 
 /* Those that have, a bit for each. */
 unsigned int fuzz_world_concerned(const struct fuzz_world *w,
 				  const struct smmuinv_command *raw);
 
-/* The guest relies on what those of @smmus have executed for it. */
+/*
+ * The guest relies on what those of @smmus have executed for it; on an ATC_INV
+ * only after fuzz_world_synced().
+ */
 void fuzz_world_rely(struct fuzz_world *w, const struct smmuinv_command *raw,
 		     unsigned int smmus);
+void fuzz_world_synced(struct fuzz_world *w);
 
-/* What the VMM can ask for by itself. */
+/* The VMM invalidates everything, or the virtual SMMU is reset. */
 void fuzz_world_invalidate_all(struct fuzz_world *w);
-void fuzz_world_invalidate_stream(struct fuzz_world *w, unsigned int stream);
 void fuzz_world_reset(struct fuzz_world *w);
 
-/* Does every SMMU get exactly the forwarded commands, in their order? */
-bool fuzz_world_is_exact(const struct fuzz_world *w);
-bool fuzz_world_repeats(const struct fuzz_world *w);
-bool fuzz_world_by_pages(const struct fuzz_world *w);
+/* What it takes for the guest, if it was done. */
+void fuzz_world_rely_on_everything(struct fuzz_world *w);
+
+/* Does the device of some stream owe? */
+bool fuzz_world_owes(const struct fuzz_world *w);
 
 /* How many calls there were, and faults that have not happened yet. */
 uint64_t fuzz_world_calls(const struct fuzz_world *w);
 size_t fuzz_world_faults_left(const struct fuzz_world *w);
 
-/* What an SMMU has executed since fuzz_world_record(), or since it was cleared.
+/* The next command from *@at on that an SMMU has executed; NULL for none. */
+const struct smmuinv_command *
+fuzz_world_executed(const struct fuzz_world *w, unsigned int smmu, size_t *at);
+
+/*
+ * May the call have failed for the host's sake? @faults_left: before the call.
+ * One call that goes wrong never shows.
  */
-void fuzz_world_record(struct fuzz_world *w, bool clear);
-size_t fuzz_world_executed(const struct fuzz_world *w, unsigned int smmu,
-			   bool all, const struct smmuinv_command **commands);
+bool fuzz_world_may_fail(const struct fuzz_world *w, size_t faults_left);
+
+/* Who failed is said, and makes sense. @error: what the call returned. */
+void fuzz_world_blamed(const struct fuzz_world *w,
+		       const struct smmuinv_fault *fault, int error,
+		       uint32_t cerror);
 
 /* How many calls may there be for so many commands at the worst? */
 uint64_t fuzz_calls_max(uint64_t commands);
@@ -228,10 +249,7 @@ void fuzz_world_judge(const struct fuzz_world *w);
 /* Everything is cached again, and nothing asked for. */
 void fuzz_world_refill(struct fuzz_world *w);
 
-/*
- * The counters are what the answers to all calls add up to; that of commands
- * read too if none is left for the next call to count.
- */
-void fuzz_world_counted(const struct fuzz_world *w, bool all_read);
+/* The counters are what the answers to all calls add up to. */
+void fuzz_world_counted(const struct fuzz_world *w);
 
 #endif /* SMMUINV_TESTS_FUZZ_H */

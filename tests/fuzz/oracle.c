@@ -89,6 +89,9 @@ static struct by_address by_address_of(const struct oracle *o, uint64_t dw0,
 		return a;
 	}
 	a.ttl = (unsigned int)bits(dw1, 9, 8);
+	/* A reserved TTL is treated as 0. */
+	if (a.tg == SMMUINV_TG_16K && a.ttl == 1 && !has_ds(o))
+		a.ttl = 0;
 	if (scale > 39)
 		scale = 39;
 	a.reach = reach_of(va, (bits(dw0, 16, 12) + 1)
@@ -228,16 +231,6 @@ void oracle_forget_stream(struct oracle *o, uint32_t sid)
 	}
 }
 
-void oracle_forget_atcs(struct oracle *o)
-{
-	size_t i;
-
-	for (i = 0; i < o->count; i++) {
-		if (o->entries[i].kind == SMMUINV_CACHED_ATC)
-			o->gone[i] = false;
-	}
-}
-
 void oracle_reset(struct oracle *o)
 {
 	memset(o->gone, 0, sizeof(o->gone));
@@ -262,8 +255,8 @@ void oracle_fill(const struct oracle *o, struct smmuinv_caches *caches)
 		must(smmuinv_caches_insert(caches, &o->entries[i]) == (int)i);
 }
 
-/* IDR5, and AArch32's tables have the 4K granule (IDR0.TTF). */
-unsigned int oracle_shown(const struct oracle *o)
+/* Granules by IDR5, and AArch32's tables have the 4K one (IDR0.TTF). */
+static unsigned int granules_shown(const struct oracle *o)
 {
 	unsigned int shown = (unsigned int)bits(o->guest.idr[5], 6, 4) << 1;
 
@@ -272,40 +265,12 @@ unsigned int oracle_shown(const struct oracle *o)
 	return shown;
 }
 
-static unsigned int other_granule(unsigned int tg)
-{
-	return tg % SMMUINV_TG_64K + 1;
-}
-
-unsigned int oracle_granules(const struct oracle *o, uint16_t asid, bool upper)
-{
-	unsigned int lower = o->notes & ORACLE_LOWER;
-	unsigned int tg = upper ? (o->notes & ORACLE_UPPER) >> 2 : lower;
-	unsigned int set;
-	bool odd = asid & 1;
-
-	if (!lower || (odd && o->notes & ORACLE_ODD_UNKNOWN))
-		return oracle_shown(o);
-	if (!upper && odd && o->notes & ORACLE_ODD_OTHER)
-		tg = other_granule(tg);
-	set = tg ? 1u << tg : 0;
-	if (!upper && !odd && o->notes & ORACLE_EVEN_TWO)
-		set |= 1u << other_granule(tg);
-	return set & oracle_shown(o);
-}
-
-/* An address that belongs to no half may be anything. */
 static bool may_exist(const struct oracle *o,
 		      const struct smmuinv_cache_entry *e)
 {
-	uint64_t top = e->address >> 55;
-	unsigned int set = oracle_shown(o);
-
 	if (e->kind != SMMUINV_CACHED_LEAF && e->kind != SMMUINV_CACHED_TABLE)
 		return true;
-	if (!top || top == UINT64_MAX >> 55)
-		set = oracle_granules(o, e->asid, top);
-	return set >> e->tg & 1;
+	return granules_shown(o) >> e->tg & 1;
 }
 
 static void add(struct oracle *o, struct smmuinv_cache_entry entry)
@@ -356,8 +321,7 @@ static void add_table(struct oracle *o, uint64_t va, uint16_t asid,
 	       });
 }
 
-void oracle_init(struct oracle *o, const struct smmuinv_features *guest,
-		 uint8_t notes)
+void oracle_init(struct oracle *o, const struct smmuinv_features *guest)
 {
 	static const uint64_t addresses[] = {
 		0,
@@ -368,7 +332,7 @@ void oracle_init(struct oracle *o, const struct smmuinv_features *guest,
 	unsigned int tg, level;
 	size_t i;
 
-	*o = (struct oracle){ .guest = *guest, .notes = notes };
+	*o = (struct oracle){ .guest = *guest };
 	for (i = 0; i < ARRAY_SIZE(addresses); i++) {
 		for (tg = 1; tg <= 3; tg++) {
 			for (level = 1; level <= 3; level++)

@@ -17,36 +17,17 @@
 
 #define ORACLE_ENTRIES 112
 
-/*
- * What the guest's context descriptors say of granules, in a byte: which of
- * them in the lower and in the upper half (0: no tables), and who has others.
- * With ORACLE_LOWER 0 nobody knows.
- */
-#define ORACLE_LOWER       (3u << 0)
-#define ORACLE_UPPER       (3u << 2)
-#define ORACLE_ODD_OTHER   (1u << 4) /* odd ASIDs have another lower one */
-#define ORACLE_ODD_UNKNOWN (1u << 5) /* those of odd ASIDs cannot be read */
-#define ORACLE_EVEN_TWO    (1u << 6) /* even ASIDs have had another lower one */
-
 struct oracle {
 	struct smmuinv_features guest;
-	uint8_t notes;
 	struct smmuinv_cache_entry entries[ORACLE_ENTRIES];
 	bool gone[ORACLE_ENTRIES]; /* the guest may rely on it */
 	size_t count;
 };
 
 /* An oracle with the entries that any command may meet. */
-void oracle_init(struct oracle *o, const struct smmuinv_features *guest,
-		 uint8_t notes);
+void oracle_init(struct oracle *o, const struct smmuinv_features *guest);
 
-/* Granules of an ASID's tables, a bit for each enum smmuinv_tg. */
-unsigned int oracle_granules(const struct oracle *o, uint16_t asid, bool upper);
-
-/* Every granule that the guest may use. */
-unsigned int oracle_shown(const struct oracle *o);
-
-/* Entries that this command must remove, and some that it must only just. */
+/* Entries that this command must remove, and some that it need not. */
 void oracle_aim(struct oracle *o, const struct smmuinv_command *raw);
 
 /* Fill empty caches alike. */
@@ -57,9 +38,6 @@ void oracle_execute(struct oracle *o, const struct smmuinv_command *raw);
 
 /* A stream came or went: nothing is asked for that is its own. */
 void oracle_forget_stream(struct oracle *o, uint32_t sid);
-
-/* ATS was turned off: what is in ATCs is nobody's. */
-void oracle_forget_atcs(struct oracle *o);
 
 /* Nothing is asked for. */
 void oracle_reset(struct oracle *o);

@@ -13,20 +13,20 @@ usage: tests/fuzz/run.sh [--seconds N] [--seed N] [TARGET...]
 
 Installs what is missing, builds the fuzz targets with clang under libFuzzer,
 AddressSanitizer and UBSan in build/fuzz, makes their seeds from the streams in
-tests/corpus, and runs each target:
+tests/corpus, and runs each target, two at a time:
 
   command  one command, any two SMMUs
-  queue    a whole queue: registers, memory that changes, callbacks, states of
-           streams, two SMMUs that come and go and fail
+  queue    a whole queue: registers, memory that changes, callbacks, streams that
+           come and go, devices that do not answer, two SMMUs that fail
   batch    added and submitted commands, likewise
   plan     one window of commands: what the host is asked for instead
-  state    a saved state from strangers' hands: checked, restored, saved again
+  order    long windows: no stale entry is made again from another
 
-Without --seconds each tries a fixed number of inputs, about a minute's, and
+Without --seconds each tries a fixed number of inputs, at most two minutes', and
 with the same compiler always the same ones: what passes on one machine passes on
 another. With --seconds each runs for so long, is also led by the values that the
 code compares, which no two runs have alike, and starts from what earlier runs
-have found out (build/fuzz/corpus): this is how to look for what nobody has seen.
+have found out (build/fuzz/corpus): this is how to look for what is new.
 --seed tries other inputs (default 1; 0 for others each time).
 
 An input that fails is kept in build/fuzz/found; build/native/tests/fuzz/
@@ -41,16 +41,16 @@ packages=(
 	clang libclang-rt-dev libc6-dev binutils meson ninja-build pkg-config
 	libcmocka-dev python3
 )
-all_targets=(command queue batch plan state)
+all_targets=(queue batch order plan command)
 build=$root/build/fuzz
 seconds=
 seed=1
-targets=() results=() failed=0
+targets=() failed=0
 
 # Without --seconds: so many inputs.
 declare -A inputs=(
-	[command]=2000000 [queue]=20000 [batch]=45000 [plan]=400000
-	[state]=120000
+	[command]=1000000 [queue]=60000 [batch]=80000 [plan]=150000
+	[order]=60000
 )
 
 # An input is a head and at most this many bytes of commands: fuzz-queue.c.
@@ -98,7 +98,8 @@ figures() {
 			executions, edges, features }' "$1"
 }
 
-# fuzz TARGET: its output goes to a log, of which a failure shows the end.
+# fuzz TARGET: its output goes to a log, of which a failure shows the end. What
+# came of it is in a file.
 fuzz() {
 	local target=$1 log=$build/$1.log corpus=$build/corpus/$1
 	local started=$SECONDS bounds=(-max_total_time="$seconds")
@@ -117,15 +118,15 @@ fuzz() {
 		-print_final_stats=1 \
 		-artifact_prefix="$build/found/$target-" \
 		"$corpus" "$build/seeds/$target" >"$log" 2>&1; then
-		results+=("$target: nothing found in $((SECONDS - started)) s: $(
+		echo "$target: nothing found in $((SECONDS - started)) s: $(
 			figures "$log"
-		)")
+		)" >"$build/$target.result"
 		return
 	fi
-	grep -vE '^#[0-9]+|^"' "$log" | tail -n 60 >&2
-	results+=("$target: FAILED: $(grep -o 'Test unit written to .*' "$log" ||
-		echo "see $log")")
-	failed=$((failed + 1))
+	grep -vE '^#[0-9]+|^"' "$log" | tail -n 60 >&2 || true
+	echo "$target: FAILED: $(grep -o 'Test unit written to .*' "$log" ||
+		echo "see $log")" >"$build/$target.result"
+	return 1
 }
 
 packages_need "${packages[@]}" ||
@@ -133,8 +134,19 @@ packages_need "${packages[@]}" ||
 build_targets || die "the fuzz targets cannot be built"
 rm -rf "$build/seeds"
 python3 "$here/seeds.py" "$root/tests/corpus" --out "$build/seeds"
+running=0
 for target in "${targets[@]}"; do
-	fuzz "$target"
+	if [ "$running" -eq 2 ]; then
+		wait -n || failed=1
+		running=$((running - 1))
+	fi
+	fuzz "$target" &
+	running=$((running + 1))
 done
-printf '%s\n' "${results[@]}"
+for ((; running > 0; running--)); do
+	wait -n || failed=1
+done
+for target in "${targets[@]}"; do
+	cat "$build/$target.result"
+done
 [ "$failed" -eq 0 ] || exit 1

@@ -20,20 +20,17 @@ SLICES = 8      # inputs from a stream
 HOST_ATS = 1 << 1       # FUZZ_HOST_ATS
 RAW_GUEST = 1 << 7      # fuzz-command.c
 BY_POINTER = 1 << 2     # QUEUE_BY_POINTER
-NOT_SEEN = 1 << 3       # QUEUE_NOT_SEEN
-ALL_STREAMS = 7
+NOT_SETTLED = 1 << 3    # QUEUE_NOT_SETTLED
 # struct fuzz_world_head.smmus: one; a second with some of the streams, without,
 # with the erratum, with ranges unlike the first; and none at all.
 SMMUS = [0, 0x0a, 0x08, 0x1a, 0x2d, 0x0f, 0x4f, 0x40]
-# And .states: all that there is; no ATS; one that does not translate.
-STATES = [0xff, 0xff, 0xc7, 0xfd, 0xbf]
+# And .plugged: all that there is, with whose vDEVICEs; .states: ATS for all, for
+# none, for some, and a device that does not answer.
+PLUGGED = [0x07, 0x3f, 0x17, 0x05, 0x0b]
+STATES = [0x07, 0x07, 0x00, 0x0f, 0x05]
 RIL = 1 << 10           # of IDR3
 
-# What is known of granules: nothing; 4K, 16K, 64K in both halves; others and
-# unknown ones for odd ASIDs; two for even ones (oracle.h).
-NOTES = [0, 5, 5, 10, 15, 9, 0x15, 0x25, 0x45, 0x06]
-
-# call, pass, error, executed, count, vanish, smmu: struct fuzz_fault. The
+# call, pass, error, executed, count, vanish: struct fuzz_fault. The
 # errors are indices of fuzz_errors[].
 EIO, ETIMEDOUT, ENOMEM, EINTR = 1, 2, 3, 4
 TROUBLES = [
@@ -85,22 +82,22 @@ def smmus(host, guest, number):
     if number % 5 == 4:
         host = host[:3] + [host[3] & ~RIL] + host[4:]
     flags = HOST_ATS if host[0] >> 10 & 1 else 0
-    return registers(host) + registers(guest), flags | number % 2
+    return registers(host) + registers(guest), flags | (number % 3 == 2) << 2
 
 
 def world(host, guest, number):
-    """struct fuzz_world_head: every kernel in turn, every other time repeated."""
+    """struct fuzz_world_head: every kernel in turn."""
     idr, flags = smmus(host, guest, number // 4)
     faults = b""
     for fault in TROUBLES[number % len(TROUBLES)]:
         faults += bytes(fault) + bytes([number // 3 % 2, 0])
-    policy = (number % 3 | (number // 3 % 2) << 2 | (number % 4 == 1) << 4
-              | (number % 5 == 1) << 5)
+    policy = (number % 5 | (number % 4 == 1) << 4 | (number % 9 == 1) << 5
+              | (number % 11 == 1) << 6)
     pages_max = number * 7 % 90
-    head = idr + bytes([flags, policy, 8, 16, 24, ALL_STREAMS,
-                        NOTES[number % len(NOTES)], pages_max,
-                        SMMUS[number * 3 // 2 % len(SMMUS)],
-                        STATES[number // 2 % len(STATES)]])
+    head = idr + bytes([flags, policy, 8, 16, 24,
+                        PLUGGED[number // 3 % len(PLUGGED)],
+                        STATES[number // 2 % len(STATES)], pages_max,
+                        SMMUS[number * 3 // 2 % len(SMMUS)], 0])
     return (head + faults).ljust(106, b"\0")
 
 
@@ -115,8 +112,8 @@ def command_input(host, guest, number, commands):
 def queue_input(host, guest, number, commands):
     count = len(commands) // 16
     flags = BY_POINTER if number % 2 else 0
-    flags |= NOT_SEEN if number % 4 > 1 else 0
-    head = bytes([7, 16 if number % 4 else 3, flags, 0])
+    flags |= NOT_SETTLED if number % 4 > 1 else 0
+    head = bytes([7, 16 if number % 4 else 3, flags, number * 5 % 64])
     head += struct.pack("<2I", 120 + count, 120)
     actions = bytes((number * 37 + 11 * i) & 0x7f for i in range(20))
     return world(host, guest, number) + head + actions + commands
@@ -130,36 +127,16 @@ def batch_input(host, guest, number, commands):
 
 def plan_input(host, guest, number, commands):
     idr, flags = smmus(host, guest, number)
-    head = bytes([flags, NOTES[number % len(NOTES)], number * 7 % 90,
-                  number * 11 % 64, *([0, 0, 0, number % 3]), number % 4])
+    head = bytes([flags, number * 7 % 90, number % 4, number * 11 % 64,
+                  *([0, 0, 0, number % 3]), 0, number % 5, 0, 0])
     return (idr + head).ljust(64, b"\0") + commands
 
 
-def checksum(data):
-    """FNV-1a of 64 bits."""
-    value = 0xcbf29ce484222325
-    for byte in data:
-        value = (value ^ byte) * 0x100000001b3 & 0xffffffffffffffff
-    return value
-
-
-def state_input(host, guest, number, commands):
-    """A state with streams that the commands name, as smmuinv_state_save() makes
-    it; some need the target to fit the numbers or the checksum.
-    """
-    words = struct.unpack(f"<{len(commands) // 4}I", commands)
-    vsids = sorted(set(words[1::4]))[:number % 7]
-    asids = sorted({word >> 16 for word in words})[:number % 5]
-    tail = registers(guest)
-    tail += struct.pack("<4I", number % 2, len(vsids), len(asids), 0)
-    for index, vsid in enumerate(vsids):
-        tail += struct.pack("<2I", vsid, (0, 1, 3)[(number + index) % 3])
-    for asid in asids:
-        tail += struct.pack("<I", asid << 16 | 1 + number * 37 % 255)
-    idr, flags = smmus(host, guest, number)
-    flags = flags & HOST_ATS | (number % 8) << 4
-    head = (idr[:24] + bytes([flags])).ljust(32, b"\0")
-    return head + b"SMMV" + struct.pack("<IQ", 1, checksum(tail)) + tail
+def order_input(host, guest, number, commands):
+    """Letters are made of the stream's bytes: any will do."""
+    letters = bytes((byte * 37 + number * 11 + index * 7) & 0xff
+                    for index, byte in enumerate(commands[:160]))
+    return bytes([number & 15]).ljust(8, b"\0") + letters
 
 
 TARGETS = {
@@ -167,7 +144,7 @@ TARGETS = {
     "queue": queue_input,
     "batch": batch_input,
     "plan": plan_input,
-    "state": state_input,
+    "order": order_input,
 }
 
 

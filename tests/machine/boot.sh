@@ -22,13 +22,13 @@ SMMUv3 and two "edu" devices, and prints the machine's console.
   --append TEXT       more for the kernel's command line; may be repeated
   --qemu-arg ARGUMENT one more argument for QEMU; may be repeated
   --machine NAME      QEMU's machine type (default virt)
-  --two-smmus         the second device is behind an SMMU of its own; QEMU 10.1
+  --two-smmus         the second device is on an SMMU of its own; QEMU 10.1
                       or newer
   --log FILE          keeps the console
   --allow-warnings    a WARN of the kernel is no failure
   --raw-acpi          leaves the machine's IORT as it is: no vIOMMU
 
-PROGRAM tells its verdict by a line "MACHINE: exit N" before it powers off.
+PROGRAM reports its verdict in a line "MACHINE: exit N" before it powers off.
 
 exit status: N; 98 the kernel warned or crashed; 99 no verdict, or no time
 left; 77 this host lacks the means; 1 wrong usage or a failure of this script

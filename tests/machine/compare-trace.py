@@ -7,7 +7,7 @@ usage: compare-trace.py [--self-test] CONSOLE TRACE
 CONSOLE is the machine's console: guest/recorder.h says which lines count. TRACE
 is QEMU's, of its SMMU's commands and invalidations. In every window the two must
 agree command for command: opcode, every operand that the trace shows, order, and
-the CMD_SYNC that the kernel puts behind each 63 commands and at a call's end.
+the CMD_SYNC that the kernel puts after each 63 commands and at a call's end.
 
 With --self-test, the records are spoiled in several ways, and each must be found.
 

@@ -11,11 +11,15 @@ usage() {
 usage: kernel.sh CACHE_DIR
 
 Builds the arm64 kernel of the machine test from Debian's linux-source
-package, or reuses the one in CACHE_DIR. The last line on stdout is a folder
-with Image, headers/include (the uapi headers), config, version and package.
+package, or reuses one that was built from the same source in the same way. The
+last line on stdout is a folder with Image, headers/include (the uapi headers),
+config, version and package.
 
 environment:
-  KERNEL=X.Y   this version instead of the newest (6.13 or newer)
+  KERNEL=X.Y           this version instead of the newest (6.13 or newer)
+  SMMUINV_KERNELS=DIR  where kernels are kept, for every clone of this project
+                       (default: smmuinv/kernels in the user's cache folder, or
+                       CACHE_DIR if that cannot be written)
 
 exit status: 0 done, 1 failed, 77 this host lacks the means
 END
@@ -32,6 +36,20 @@ build_packages() {
 	cross_packages
 	printf '%s\n' make gcc libc6-dev bc bison flex libssl-dev libelf-dev \
 		cpio xz-utils kmod rsync python3
+}
+
+# kernels_folder: where kernels are kept.
+kernels_folder() {
+	local dir=${SMMUINV_KERNELS:-}
+	if [ -z "$dir" ]; then
+		dir=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}
+		dir+=/smmuinv/kernels
+	fi
+	if ! mkdir -p "$dir" 2>/dev/null || [ ! -w "$dir" ]; then
+		[ -z "${SMMUINV_KERNELS:-}" ] || die "cannot write to $dir"
+		dir=$cache/kernel
+	fi
+	(cd "$dir" && pwd)
 }
 
 # recipe: changes when the kernel would come out differently.
@@ -60,7 +78,7 @@ cached_newest() {
 	local pattern dir release
 	for pattern in "*-$1" '*'; do
 		# shellcheck disable=SC2231 # the pattern is to be expanded
-		for dir in "$cache"/kernel/$pattern; do
+		for dir in "$kernels"/$pattern; do
 			release=$(cat "$dir/version" 2>/dev/null) || continue
 			case "$release." in
 			"${2:+$2.}"*) printf '%s\t%s\n' "$release" "$dir" ;;
@@ -144,24 +162,38 @@ kernel_build() {
 	logged "${make[@]}" INSTALL_HDR_PATH="$work/result/headers" headers_install
 }
 
-# kernel_keep: puts the result in place, in one step, and drops what an older
-# recipe made of the same source.
+# finish_if_kept: ends the script if the kernel is there.
+finish_if_kept() {
+	[ -e "$result/version" ] || return 0
+	touch "$result"
+	printf '%s\n' "$result"
+	exit 0
+}
+
+# Kernels that no clone has used for so many days are dropped.
+kept_days=60
+
+# kernel_keep: puts the result in place, in one step.
 kernel_keep() {
 	mkdir -p "$work/result"
 	cp "$work/out/arch/arm64/boot/Image" "$work/result/"
 	cp "$work/out/.config" "$work/result/config"
 	"${make[@]}" -s kernelrelease | tail -n 1 >"$work/result/version"
 	printf '%s\n' "linux-source-$series $version" >"$work/result/package"
-	rm -rf "$cache/kernel/$version-"*
-	mv "$work/result" "$result"
+	rm -rf "$kernels/.new" "$result"
+	cp -a "$work/result" "$kernels/.new"
+	mv "$kernels/.new" "$result"
+	find "$kernels" -mindepth 1 -maxdepth 1 -type d -name '*-*' \
+		-mtime "+$kept_days" -exec rm -rf {} +
 }
 
 cache_open "$@"
 mkdir -p "$cache/kernel"
 apt=$cache/apt-kernel
 work=$cache/kernel/.work
+kernels=$(kernels_folder)
 
-# One at a time; the lock goes with this process.
+# A lock goes with this process. This one is for the package lists.
 exec 9>"$cache/kernel/.lock"
 flock 9
 
@@ -175,11 +207,12 @@ series=${KERNEL:-$(series_newest "$apt")}
 version=$(archive_versions "$apt" "linux-source-$series" | sed -n 1p)
 [ -n "$version" ] || offline "no linux-source-$series on offer" "$key"
 
-result=$cache/kernel/$version-$key
-if [ -e "$result/version" ]; then
-	printf '%s\n' "$result"
-	exit 0
-fi
+result=$kernels/$version-$key
+finish_if_kept
+# One build at a time. Another clone may have made this one meanwhile.
+exec 9>"$kernels/.lock"
+flock 9
+finish_if_kept
 
 log=$cache/kernel/build-$series.log
 build=

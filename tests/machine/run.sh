@@ -22,8 +22,11 @@ environment:
   KERNEL=X.Y         this kernel instead of the newest on offer (6.13 or newer);
                      skipped when it can neither be built nor is in the cache
   QEMU=PROGRAM       this emulator
-  SMMUINV_CACHE=DIR  where kernels, the emulator, builds and records are kept
-                     (default: build/machine)
+  SMMUINV_CACHE=DIR  where the emulator, builds and records are kept (default:
+                     build/machine)
+  SMMUINV_KERNELS=DIR
+                     where kernels are kept, for every clone of this project
+                     (default: smmuinv/kernels in the user's cache folder)
   SMMUINV_TEST_SEED=N, SMMUINV_TEST_SCALE=X
                      other random commands for the comparison of kernel and
                      mock, and X times as many
@@ -102,7 +105,7 @@ cross_build() {
 }
 
 # files_list CMOCKA: boot.sh's --file options: what the programs are linked with,
-# the streams and, but for benchmarks, the examples and the unit tests.
+# the streams and, except for benchmarks, the examples and the unit tests.
 files_list() {
 	local name program
 	for name in ld-linux-aarch64.so.1 libc.so.6; do
@@ -203,7 +206,7 @@ boot_bench() {
 	cp "$records/trace-bench" "$2.trace"
 }
 
-# boot_two_smmus CMOCKA: two devices behind two SMMUs, if there is an emulator for
+# boot_two_smmus CMOCKA: two devices on two SMMUs, if there is an emulator for
 # that; sets "two", which says how it went.
 boot_two_smmus() {
 	local status=0 qemu console=$records/console-two-smmus
@@ -334,7 +337,7 @@ if [ -n "$bench" ]; then
 fi
 cross_build "$kernel/headers/include" "$cmocka" 8>&-
 boot "$cmocka" console --trace "$records/trace" \
-	--append "SMMUINV_TEST_SCALE=$unit_scale" --timeout 600 8>&-
+	--append "SMMUINV_TEST_SCALE=$unit_scale" --timeout 900 8>&-
 boot_differential "$cmocka" 8>&-
 boot_two_smmus "$cmocka" 8>&-
 compared=$("$here/compare-trace.py" "$records/console" "$records/trace") ||

@@ -27,6 +27,7 @@ struct smmuinv_vsmmu_params rig_vsmmu_params(const struct rig *rig,
 		.size = sizeof(params),
 		.backend = rig->recorder.backend,
 		.viommu_id = rig->nested.viommu,
+		.hw_flags = rig->nested.info.hw.flags,
 		.host = rig->nested.host,
 	};
 
@@ -56,37 +57,44 @@ static int count_sync(void *opaque, const struct smmuinv_sync *sync)
 	return 0;
 }
 
-void rig_note_cd(struct rig *rig)
+int rig_plug(struct rig *rig, struct smmuinv_vsmmu *vsmmu, uint32_t vsid)
 {
-	struct smmuinv_cd cd = { .size = sizeof(cd) };
-
-	assert_int_equal(smmuinv_cd_read(&cd, rig->cd.memory), 0);
-	assert_int_equal(smmuinv_vsmmu_note_cd(rig->vsmmu, &cd), 0);
-}
-
-/* There is one stream, with one descriptor. */
-static void see_cfgi_cd(void *opaque, uint32_t sid, uint32_t ssid, bool all)
-{
-	struct rig *rig = opaque;
-
-	(void)ssid;
-	(void)all;
-	if (rig->notes_cds && sid == RIG_VSID)
-		rig_note_cd(rig);
-}
-
-int rig_plug(const struct rig *rig, struct smmuinv_vsmmu *vsmmu, uint32_t vsid)
-{
-	const struct smmuinv_stream_params params = {
+	struct smmuinv_stream_params params = {
 		.size = sizeof(params),
-		.dev_id = rig->nested.device.id,
 		.vsid = vsid,
 	};
-	int error = smmuinv_vsmmu_add_stream(vsmmu, &params);
 
-	return error ? error :
-		       smmuinv_streams_set(smmuinv_vsmmu_streams(vsmmu), vsid,
-					   true, false);
+	if (rig->library_makes) {
+		params.dev_id = rig->nested.device.id;
+		return smmuinv_vsmmu_add_stream(vsmmu, &params);
+	}
+	if (!rig->nested.vdevice) {
+		int error = nested_plug(&rig->nested, vsid);
+
+		if (error)
+			return error;
+	}
+	params.vdevice_id = rig->nested.vdevice;
+	return smmuinv_vsmmu_add_stream(vsmmu, &params);
+}
+
+int rig_unplug(struct rig *rig, struct smmuinv_vsmmu *vsmmu, uint32_t vsid)
+{
+	int error = smmuinv_vsmmu_remove_stream(vsmmu, vsid);
+
+	if (error || rig->library_makes)
+		return error;
+	error = iommufd_destroy(rig->nested.iommufd, rig->nested.vdevice);
+	rig->nested.vdevice = 0;
+	return error;
+}
+
+struct smmuinv_stream_info rig_stream(const struct rig *rig, uint32_t vsid)
+{
+	struct smmuinv_stream_info info = { .size = sizeof(info) };
+
+	assert_int_equal(smmuinv_vsmmu_find_stream(rig->vsmmu, vsid, &info), 0);
+	return info;
 }
 
 static void make_vsmmu(struct rig *rig,
@@ -95,7 +103,6 @@ static void make_vsmmu(struct rig *rig,
 	static const struct smmuinv_queue_ops ops = {
 		.size = sizeof(ops),
 		.sync = count_sync,
-		.cfgi_cd = see_cfgi_cd,
 	};
 	const struct smmuinv_queue_params queue = {
 		.size = sizeof(queue),
@@ -104,7 +111,7 @@ static void make_vsmmu(struct rig *rig,
 	};
 
 	rig->guest = params->guest;
-	assert_int_equal(smmuinv_vsmmu_new(params, &rig->vsmmu), 0);
+	assert_int_equal(smmuinv_vsmmu_new(params, &rig->vsmmu, NULL), 0);
 	assert_int_equal(rig_plug(rig, rig->vsmmu, RIG_VSID), 0);
 	assert_int_equal(
 		smmuinv_batch_new(rig->vsmmu, BATCH_CAPACITY, &rig->batch), 0);
@@ -123,7 +130,6 @@ void rig_reshape(struct rig *rig, const struct smmuinv_vsmmu_params *params)
 	free_vsmmu(rig);
 	make_vsmmu(rig, params);
 	rig->cons = rig->prod;
-	rig->notes_cds = false;
 }
 
 static void make_guest(struct rig *rig)
@@ -157,12 +163,13 @@ static void attach(struct rig *rig)
 			 0);
 }
 
-int rig_group_setup(void **state)
+static int setup(void **state, bool library_makes)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	struct smmuinv_vsmmu_params params;
 
 	assert_non_null(rig);
+	rig->library_makes = library_makes;
 	open_host(rig);
 	params = rig_vsmmu_params(rig, SMMUINV_AS_HOST);
 	make_vsmmu(rig, &params);
@@ -172,11 +179,25 @@ int rig_group_setup(void **state)
 	return 0;
 }
 
+int rig_group_setup(void **state)
+{
+	return setup(state, false);
+}
+
+int rig_group_setup_library_makes(void **state)
+{
+	return setup(state, true);
+}
+
 int rig_group_teardown(void **state)
 {
 	struct rig *rig = *state;
-	int error = nested_detach(&rig->nested);
+	int error;
 
+	/* The setup has failed. */
+	if (!rig)
+		return -1;
+	error = nested_detach(&rig->nested);
 	free_vsmmu(rig);
 	recorder_free(&rig->recorder);
 	if (nested_close(&rig->nested))
@@ -269,7 +290,8 @@ void rig_queue_finish(struct rig *rig, struct smmuinv_progress *progress)
 	assert_true(rig_queue_consume(rig, progress) > 0);
 	assert_int_equal(progress->cerror, SMMUINV_CERROR_NONE);
 	assert_int_equal(progress->cons, rig->prod);
-	assert_int_equal(progress->host_error, 0);
+	assert_int_equal(progress->fault.source, SMMUINV_SOURCE_NONE);
+	assert_int_equal(progress->more, 0);
 	assert_int_equal(progress->dropped, 0);
 }
 
@@ -294,6 +316,8 @@ void rig_batch_run(struct rig *rig, const struct smmuinv_command *commands,
 	assert_int_equal(
 		smmuinv_batch_submit(rig->batch, commands, count, &result), 0);
 	assert_int_equal(result.completed, count);
-	assert_int_equal(result.sent, count);
+	assert_int_equal(result.forwarded, count);
+	assert_int_equal(result.fault.source, SMMUINV_SOURCE_NONE);
+	assert_int_equal(result.fault_index, SMMUINV_INDEX_NONE);
 	assert_int_equal(result.ioctls, 1);
 }

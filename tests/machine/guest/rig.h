@@ -51,33 +51,33 @@ struct rig {
 	uint32_t prod;
 	uint32_t cons;
 	uint32_t syncs;
-	bool notes_cds; /* its VMM tells the library what its CD says */
+	bool library_makes; /* the vDEVICE; otherwise its VMM does */
 };
 
 /* The device of the machine; main() sets it. */
 extern struct pci_device rig_device;
 
 /*
- * smmuinv_vsmmu_add_stream() of the rig's device; the stream translates then.
- * It can do no ATS.
+ * smmuinv_vsmmu_add_stream() of the rig's device. The VMM's vDEVICE is made
+ * first, if there is none.
  */
-int rig_plug(const struct rig *rig, struct smmuinv_vsmmu *vsmmu, uint32_t vsid);
+int rig_plug(struct rig *rig, struct smmuinv_vsmmu *vsmmu, uint32_t vsid);
+
+/* smmuinv_vsmmu_remove_stream(), and the VMM's vDEVICE goes. */
+int rig_unplug(struct rig *rig, struct smmuinv_vsmmu *vsmmu, uint32_t vsid);
+
+struct smmuinv_stream_info rig_stream(const struct rig *rig, uint32_t vsid);
 
 /* What a rig's guest is shown, for tests that make an SMMU by themselves. */
 struct smmuinv_vsmmu_params rig_vsmmu_params(const struct rig *rig,
 					     enum smmuinv_choice ril);
 
-/*
- * From here on the guest's SMMU is this one, over the same host. What was noted
- * of context descriptors is forgotten.
- */
+/* From here on the guest's SMMU is this one, over the same host. */
 void rig_reshape(struct rig *rig, const struct smmuinv_vsmmu_params *params);
-
-/* As the VMM does at a CFGI_CD, and when it attaches an STE. */
-void rig_note_cd(struct rig *rig);
 
 /* cmocka's fixtures for a group: all of it, and for a test: ends its window. */
 int rig_group_setup(void **state);
+int rig_group_setup_library_makes(void **state);
 int rig_group_teardown(void **state);
 int rig_test_teardown(void **state);
 

@@ -142,7 +142,7 @@ static struct smmuinv_command draw_sparse(uint32_t vsid)
 	uint8_t opcode = forwarded[test_random_below(ARRAY_SIZE(forwarded))];
 	uint64_t dw0 = draw_sparse_bits();
 
-	if (smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_STREAMID) &&
+	if (smmuinv__opcode_has_field(opcode, SMMUINV_FIELD_STREAMID) &&
 	    test_chance(80))
 		dw0 = (dw0 & ~DW0_SID) | draw_sid(vsid);
 	return command_make((dw0 & ~DW0_OPCODE) | opcode, draw_sparse_bits());
@@ -154,7 +154,7 @@ static struct smmuinv_command draw_opcode(uint32_t vsid)
 	struct command_mask mask = smmuinv__opcode_mask(opcode);
 	uint64_t dw0 = test_random_edge() & mask.dw0 & ~DW0_OPCODE;
 
-	if (smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_STREAMID))
+	if (smmuinv__opcode_has_field(opcode, SMMUINV_FIELD_STREAMID))
 		dw0 = (dw0 & ~DW0_SID) | draw_sid(vsid);
 	return command_make(dw0 | opcode, test_random_edge() & mask.dw1);
 }
@@ -181,7 +181,7 @@ static bool is_plain(const struct smmuinv_command *command, uint32_t vsid)
 
 	if (opcode == SMMUINV_CMD_ATC_INV)
 		return false;
-	return !smmuinv_opcode_has_field(opcode, SMMUINV_FIELD_STREAMID) ||
+	return !smmuinv__opcode_has_field(opcode, SMMUINV_FIELD_STREAMID) ||
 	       smmuinv_command_get(command, SMMUINV_FIELD_STREAMID) == vsid;
 }
 

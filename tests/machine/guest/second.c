@@ -3,7 +3,7 @@
 
 #include "cmocka-all.h"
 
-/* Not the rig's: behind one SMMU, both have a TLB and an ASID in common. */
+/* Not the rig's: on one SMMU, both have a TLB and an ASID in common. */
 #define LANDING_VA UINT64_C(0x20000000)
 
 struct pci_device second_device;
@@ -28,8 +28,8 @@ static void open_device(struct second *second)
 						     nested->device.id,
 						     &nested->info),
 			 0);
-	assert_int_equal(smmuinv_features_from_hw_info(&nested->host,
-						       &nested->info.hw, false),
+	assert_int_equal(smmuinv_features_from_hw_info(
+				 &nested->host, &nested->info.hw, false, NULL),
 			 0);
 	assert_int_equal(vfio_map_bar0(&nested->device), 0);
 	assert_int_equal(vfio_enable_bus_master(&nested->device), 0);
@@ -44,10 +44,10 @@ int second_add_viommu(struct second *second)
 		.host = second->nested.host,
 	};
 
-	return smmuinv_vsmmu_add_viommu(second->rig->vsmmu, &params);
+	return smmuinv_vsmmu_add_viommu(second->rig->vsmmu, &params, NULL);
 }
 
-/* Stage 2 is a page table of each SMMU's; the memory behind it is the same. */
+/* Stage 2 is a page table of each SMMU's; the memory is the same. */
 static void make_viommu(struct second *second)
 {
 	struct nested *nested = &second->nested;
@@ -65,7 +65,6 @@ static void make_viommu(struct second *second)
 
 void second_plug(struct second *second)
 {
-	struct smmuinv_vsmmu *vsmmu = second->rig->vsmmu;
 	const struct smmuinv_stream_params params = {
 		.size = sizeof(params),
 		.viommu_id = second->nested.viommu,
@@ -73,9 +72,7 @@ void second_plug(struct second *second)
 		.vsid = SECOND_VSID,
 	};
 
-	assert_int_equal(smmuinv_vsmmu_add_stream(vsmmu, &params), 0);
-	assert_int_equal(smmuinv_streams_set(smmuinv_vsmmu_streams(vsmmu),
-					     SECOND_VSID, true, false),
+	assert_int_equal(smmuinv_vsmmu_add_stream(second->rig->vsmmu, &params),
 			 0);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A second device of a rig's guest, behind the same SMMU or behind another one.
+ * A second device of a rig's guest, on the same SMMU or on another one.
  */
 #ifndef GUEST_SECOND_H
 #define GUEST_SECOND_H
@@ -19,7 +19,7 @@ extern bool second_has_an_smmu_of_its_own;
 
 struct second {
 	struct rig *rig;
-	/* iommufd, backend and IOAS are the rig's, and behind the same SMMU the
+	/* iommufd, backend and IOAS are the rig's, and on the same SMMU the
 	 * parent and the vIOMMU too. */
 	struct nested nested;
 	struct edu edu;
@@ -36,7 +36,7 @@ struct second {
 void second_open(struct second *second, struct rig *rig);
 void second_close(struct second *second);
 
-/* The stream, which translates; and away with it. */
+/* The stream, with a vDEVICE of the library's; and away with it. */
 void second_plug(struct second *second);
 void second_unplug(struct second *second);
 

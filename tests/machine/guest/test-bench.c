@@ -36,6 +36,7 @@ static void measure_stream(struct rig *rig, const char *name)
 	params = rig_vsmmu_params(rig, stream_has_ril(&stream) ? SMMUINV_ON :
 								 SMMUINV_OFF);
 	params.backend = meter.backend;
+	stream_show_granule(&stream, &params.guest);
 	assert_int_equal(player_open(&player, &stream, &params, 0), 0);
 	assert_int_equal(rig_plug(rig, player.vsmmu, RIG_VSID), 0);
 	for (enum way way = 0; way < WAYS; way++) {

@@ -2,7 +2,8 @@
 /*
  * Bring-up, reset, teardown, again and again in one iommufd, also after
  * failures in the middle; what invalidates by the library's own will; and a
- * guest that goes from one virtual SMMU to another.
+ * guest that goes from one virtual SMMU to another. The VMM makes the vDEVICE,
+ * and every second time the library.
  */
 #include <endian.h>
 #include <errno.h>
@@ -13,6 +14,7 @@
 
 #include "backend.h"
 #include "cmocka-all.h"
+#include "commands.h"
 #include "kernel-log.h"
 #include "leaks.h"
 #include "rig.h"
@@ -21,7 +23,7 @@
 
 #define LIVES 100
 
-/* Of these, so many-th is proved by DMA, which takes its time. */
+/* Of these, two in so many are proved by DMA, which takes its time. */
 #define EACH_DMA 20
 
 #define MEMORY_IPA UINT64_C(0x40000000)
@@ -31,16 +33,17 @@
 /* The calls that can be made to fail. */
 enum call { CALL_VDEVICE_ALLOC, CALL_DESTROY, CALL_INVALIDATE, CALLS };
 
+#define ALWAYS UINT32_MAX
+
 /*
- * A backend that fails once, at the call of the kind @call that comes after
- * @after others; the kernel is not asked then.
+ * A backend whose next @times calls of the kind @call fail; the kernel is not
+ * asked then.
  */
 struct saboteur {
 	struct smmuinv_backend *inner;
 	struct smmuinv_backend *backend;
-	bool armed;
 	enum call call;
-	unsigned int after;
+	uint32_t times;
 	int error;
 	unsigned int failures;
 };
@@ -69,13 +72,15 @@ struct life {
 	uint32_t prod;
 	uint32_t cons;
 	uint32_t free_id;
+	bool library_makes; /* the vDEVICE */
 };
 
 static bool strikes(struct saboteur *saboteur, enum call call)
 {
-	if (!saboteur->armed || saboteur->call != call || saboteur->after--)
+	if (!saboteur->times || saboteur->call != call)
 		return false;
-	saboteur->armed = false;
+	if (saboteur->times != ALWAYS)
+		saboteur->times--;
 	saboteur->failures++;
 	return true;
 }
@@ -124,12 +129,11 @@ static int pass_invalidate(void *context, uint32_t viommu_id,
 					   count);
 }
 
-static void arm(struct saboteur *saboteur, enum call call, unsigned int after,
+static void arm(struct saboteur *saboteur, enum call call, uint32_t times,
 		int error)
 {
-	saboteur->armed = true;
 	saboteur->call = call;
-	saboteur->after = after;
+	saboteur->times = times;
 	saboteur->error = error;
 }
 
@@ -212,8 +216,8 @@ static void host_open(struct world *world)
 						     nested->device.id,
 						     &nested->info),
 			 0);
-	assert_int_equal(smmuinv_features_from_hw_info(&nested->host,
-						       &nested->info.hw, false),
+	assert_int_equal(smmuinv_features_from_hw_info(
+				 &nested->host, &nested->info.hw, false, NULL),
 			 0);
 	assert_int_equal(iommufd_hwpt_alloc_parent(fd, nested->device.id,
 						   nested->ioas,
@@ -243,7 +247,8 @@ static int see_sync(void *opaque, const struct smmuinv_sync *sync)
 	return 0;
 }
 
-static void life_begin(struct life *life, struct world *world)
+static void life_begin(struct life *life, struct world *world,
+		       bool library_makes)
 {
 	static const struct smmuinv_queue_ops ops = {
 		.size = sizeof(ops),
@@ -258,29 +263,48 @@ static void life_begin(struct life *life, struct world *world)
 
 	*life = (struct life){
 		.world = world,
+		.library_makes = library_makes,
 		.free_id = lowest_free_id(world->nested.iommufd),
 	};
 	host_open(world);
 	params.backend = world->saboteur.backend;
 	params.viommu_id = world->nested.viommu;
+	params.hw_flags = world->nested.info.hw.flags;
 	params.host = world->nested.host;
 	assert_int_equal(smmuinv_features_offer(&params.guest, &params.host,
 						&offer, NULL),
 			 0);
-	assert_int_equal(smmuinv_vsmmu_new(&params, &life->vsmmu), 0);
+	assert_int_equal(smmuinv_vsmmu_new(&params, &life->vsmmu, NULL), 0);
 	assert_int_equal(smmuinv_queue_new(life->vsmmu, &queue, &life->queue),
 			 0);
 }
 
 static int add_stream(struct life *life)
 {
-	const struct smmuinv_stream_params params = {
+	struct nested *nested = &life->world->nested;
+	struct smmuinv_stream_params params = {
 		.size = sizeof(params),
-		.dev_id = life->world->nested.device.id,
+		.dev_id = nested->device.id,
 		.vsid = RIG_VSID,
 	};
 
+	if (!life->library_makes)
+		assert_int_equal(nested_plug(nested, RIG_VSID), 0);
+	params.vdevice_id = nested->vdevice;
 	return smmuinv_vsmmu_add_stream(life->vsmmu, &params);
+}
+
+static void remove_stream(struct life *life)
+{
+	struct nested *nested = &life->world->nested;
+
+	assert_int_equal(smmuinv_vsmmu_remove_stream(life->vsmmu, RIG_VSID), 0);
+	assert_int_equal(smmuinv_vsmmu_find_stream(life->vsmmu, RIG_VSID, NULL),
+			 -ENOENT);
+	if (!life->library_makes)
+		assert_int_equal(
+			iommufd_destroy(nested->iommufd, nested->vdevice), 0);
+	nested->vdevice = 0;
 }
 
 static struct smmuinv_stream_info stream_of(struct life *life)
@@ -288,9 +312,8 @@ static struct smmuinv_stream_info stream_of(struct life *life)
 	struct smmuinv_stream_info info = { .size = sizeof(info) };
 
 	assert_int_equal(
-		smmuinv_streams_find(smmuinv_vsmmu_streams(life->vsmmu),
-				     RIG_VSID, &info),
-		0);
+		smmuinv_vsmmu_find_stream(life->vsmmu, RIG_VSID, &info), 0);
+	assert_int_equal(info.made, life->library_makes);
 	return info;
 }
 
@@ -307,8 +330,7 @@ static int attach(struct life *life)
 	assert_int_equal(ste.config, SMMUINV_STE_TRANSLATE);
 	vste.word[0] = le64toh(ste.vste[0]);
 	vste.word[1] = le64toh(ste.vste[1]);
-	assert_int_equal(smmuinv_streams_set(smmuinv_vsmmu_streams(life->vsmmu),
-					     RIG_VSID, true, ste.ats),
+	assert_int_equal(smmuinv_vsmmu_set_ats(life->vsmmu, RIG_VSID, ste.ats),
 			 0);
 	return nested_attach(&world->nested, &vste);
 }
@@ -334,13 +356,12 @@ static void check_ids(struct life *life)
 /* A CFGI_CD for the device, a TLBI and a CMD_SYNC. */
 static void write_traffic(struct life *life)
 {
-	struct smmuinv_command commands[3];
+	const struct smmuinv_command commands[] = {
+		guest_cfgi_cd(RIG_VSID),
+		guest_tlbi_asid(RIG_ASID),
+		test_command(SMMUINV_CMD_SYNC, 0),
+	};
 
-	assert_int_equal(
-		smmuinv_command_cfgi_cd(&commands[0], RIG_VSID, 0, true), 0);
-	assert_int_equal(smmuinv_command_tlbi_nh_asid(&commands[1], RIG_ASID),
-			 0);
-	commands[2] = test_command(SMMUINV_CMD_SYNC, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		life->ring[life->prod % ARRAY_SIZE(life->ring)] = commands[i];
 		life->prod = (life->prod + 1) % (2 * ARRAY_SIZE(life->ring));
@@ -364,16 +385,16 @@ static int consume(struct life *life, struct smmuinv_progress *progress)
 	return rc;
 }
 
-/* Traffic of a stream that translates, or of one that does not. */
-static void traffic(struct life *life, bool translates)
+/* Traffic of a guest with the stream, or of one without. */
+static void traffic(struct life *life, bool plugged)
 {
 	struct smmuinv_progress progress;
 
 	write_traffic(life);
 	assert_int_equal(consume(life, &progress), 3);
-	assert_int_equal(progress.host_error, 0);
-	assert_int_equal(progress.forwarded, 1 + translates);
-	assert_int_equal(progress.dropped, !translates);
+	assert_int_equal(progress.fault.source, SMMUINV_SOURCE_NONE);
+	assert_int_equal(progress.forwarded, 1 + plugged);
+	assert_int_equal(progress.dropped, !plugged);
 }
 
 static struct edu start_device(struct life *life)
@@ -419,25 +440,24 @@ static void prove(struct life *life)
 }
 
 /* The guest resets its SMMU: nothing translates, nothing is remembered. */
-static void reset(struct life *life)
+static int reset(struct life *life)
 {
+	int error;
+
 	assert_int_equal(nested_detach(&life->world->nested), 0);
-	assert_int_equal(smmuinv_reset(life->vsmmu, NULL), 0);
-	smmuinv_queue_reset(life->queue);
+	error = smmuinv_vsmmu_reset(life->vsmmu, NULL);
 	life->cons = life->prod = 0;
-	assert_false(stream_of(life).translates);
-	traffic(life, false);
+	assert_false(stream_of(life).ats);
+	return error;
 }
 
 static void life_end(struct life *life)
 {
 	struct world *world = life->world;
 	struct nested *nested = &world->nested;
-	struct smmuinv_streams *streams = smmuinv_vsmmu_streams(life->vsmmu);
 
 	assert_int_equal(nested_detach(nested), 0);
-	assert_int_equal(smmuinv_streams_remove_all(streams), 0);
-	assert_int_equal(smmuinv_streams_count(streams), 0);
+	remove_stream(life);
 	traffic(life, false);
 	smmuinv_queue_free(life->queue);
 	smmuinv_vsmmu_free(life->vsmmu);
@@ -445,7 +465,7 @@ static void life_end(struct life *life)
 	assert_int_equal(lowest_free_id(nested->iommufd), life->free_id);
 }
 
-static void bring_up_and_reset_100_times_leave_nothing_behind(void **state)
+static void bring_up_and_reset_100_times_leave_no_leak(void **state)
 {
 	struct world *world = *state;
 	int files = open_files();
@@ -453,14 +473,15 @@ static void bring_up_and_reset_100_times_leave_nothing_behind(void **state)
 	for (int i = 0; i < LIVES; i++) {
 		struct life life;
 
-		life_begin(&life, world);
+		life_begin(&life, world, i % 2);
 		assert_int_equal(add_stream(&life), 0);
 		check_ids(&life);
 		assert_int_equal(attach(&life), 0);
 		traffic(&life, true);
-		if (i % EACH_DMA == 0)
+		if (i % EACH_DMA < 2)
 			prove(&life);
-		reset(&life);
+		assert_int_equal(reset(&life), 0);
+		traffic(&life, true);
 		assert_int_equal(attach(&life), 0);
 		traffic(&life, true);
 		life_end(&life);
@@ -469,93 +490,124 @@ static void bring_up_and_reset_100_times_leave_nothing_behind(void **state)
 	printf("CASES lives %d\n", LIVES);
 }
 
-/* Each is what its cause was, and the second try is as if nothing had been. */
-static void fail_vdevice_alloc(struct life *life)
+/* The cause is reported, and the second try is as if nothing had been. */
+static void fail_add_stream(struct life *life)
 {
-	arm(&life->world->saboteur, CALL_VDEVICE_ALLOC, 0, -ENOMEM);
+	if (!life->library_makes)
+		return;
+	arm(&life->world->saboteur, CALL_VDEVICE_ALLOC, 1, -ENOMEM);
 	assert_int_equal(add_stream(life), -ENOMEM);
-	assert_int_equal(
-		smmuinv_streams_count(smmuinv_vsmmu_streams(life->vsmmu)), 0);
+	assert_int_equal(smmuinv_vsmmu_find_stream(life->vsmmu, RIG_VSID, NULL),
+			 -ENOENT);
 }
 
-static void fail_consume(struct life *life, int which)
+static const int errors[] = { -ETIMEDOUT, -ENOENT, -ENOMEM, -EIO };
+
+/* A call that fails once is made again, and nothing is seen of it. */
+static void fail_once(struct life *life, int error)
 {
-	/* A call that was too large, or refused, is made again in parts. */
-	static const struct {
-		int error;
-		bool survived;
-	} failures[] = {
-		{ .error = -ETIMEDOUT },
-		{ .error = -ENOENT },
-		{ .error = -ENOMEM, .survived = true },
-		{ .error = -EIO, .survived = true },
-	};
-	int error = failures[which % 4].error;
+	struct smmuinv_progress progress;
+
+	arm(&life->world->saboteur, CALL_INVALIDATE, 1, error);
+	write_traffic(life);
+	assert_int_equal(consume(life, &progress), 3);
+	assert_int_equal(life->world->saboteur.times, 0);
+	assert_int_equal(progress.fault.source, SMMUINV_SOURCE_NONE);
+	assert_int_equal(progress.forwarded, 2);
+	assert_true(progress.retries > 0);
+	assert_int_equal(progress.replaced, 0);
+}
+
+/* A host that goes on failing is reported, and the queue stays where it is. */
+static void fail_for_good(struct life *life, int error)
+{
 	struct smmuinv_progress progress;
 	uint32_t cons = life->cons;
 
-	arm(&life->world->saboteur, CALL_INVALIDATE, 0, error);
+	arm(&life->world->saboteur, CALL_INVALIDATE, ALWAYS, error);
 	write_traffic(life);
-	if (!failures[which % 4].survived) {
-		assert_int_equal(consume(life, &progress), error);
-		assert_int_equal(progress.cerror, SMMUINV_CERROR_NONE);
-		assert_int_equal(life->cons, cons);
-	}
+	assert_int_equal(consume(life, &progress), error);
+	assert_int_equal(progress.fault.source, SMMUINV_SOURCE_HOST);
+	assert_int_equal(progress.fault.error, error);
+	/* It refuses everything, so the device is not to blame. */
+	assert_true(progress.fault.vsid == SMMUINV_VSID_NONE);
+	assert_int_equal(progress.cerror, SMMUINV_CERROR_NONE);
+	assert_int_equal(progress.consumed, 0);
+	assert_int_equal(life->cons, cons);
+	assert_true(progress.ioctls > 1);
+	life->world->saboteur.times = 0;
 	assert_int_equal(consume(life, &progress), 3);
 	assert_int_equal(progress.forwarded, 2);
-	assert_false(life->world->saboteur.armed);
+}
+
+static void fail_reset(struct life *life, int error)
+{
+	struct saboteur *saboteur = &life->world->saboteur;
+
+	arm(saboteur, CALL_INVALIDATE, 1, error);
+	assert_int_equal(reset(life), 0);
+	assert_int_equal(saboteur->times, 0);
+	arm(saboteur, CALL_INVALIDATE, ALWAYS, error);
+	assert_int_equal(reset(life), error);
+	saboteur->times = 0;
+	assert_int_equal(reset(life), 0);
 }
 
 static void fail_remove(struct life *life)
 {
-	struct smmuinv_streams *streams = smmuinv_vsmmu_streams(life->vsmmu);
-
-	assert_int_equal(nested_detach(&life->world->nested), 0);
-	arm(&life->world->saboteur, CALL_DESTROY, 0, -EBUSY);
-	assert_int_equal(smmuinv_streams_remove_all(streams), -EBUSY);
-	assert_int_equal(smmuinv_streams_count(streams), 1);
+	if (life->library_makes) {
+		assert_int_equal(nested_detach(&life->world->nested), 0);
+		arm(&life->world->saboteur, CALL_DESTROY, 1, -EBUSY);
+		assert_int_equal(
+			smmuinv_vsmmu_remove_stream(life->vsmmu, RIG_VSID),
+			-EBUSY);
+		traffic(life, true);
+	}
 	/* The kernel's own: children first. */
 	assert_int_equal(iommufd_destroy(life->world->nested.iommufd,
 					 life->world->nested.viommu),
 			 -EBUSY);
 }
 
-static void live_with_failure(struct life *life, int i)
+static void live_with_failure(struct life *life, unsigned int i)
 {
-	if (i % 5 == 0)
-		fail_vdevice_alloc(life);
+	int error = errors[i / 10 % ARRAY_SIZE(errors)];
+	unsigned int what = i / 2 % 5;
+
+	if (what == 0)
+		fail_add_stream(life);
 	assert_int_equal(add_stream(life), 0);
 	check_ids(life);
 	/* The VMM gives up: it was never attached. */
-	if (i % 10 == 3)
+	if (what == 3 && i % 4 > 1)
 		return;
 	assert_int_equal(attach(life), 0);
-	if (i % 5 == 1)
-		fail_consume(life, i / 5);
+	if (what == 1) {
+		fail_once(life, error);
+		fail_for_good(life, error);
+	}
 	traffic(life, true);
-	if (i % EACH_DMA == 0)
+	if (i % EACH_DMA < 2)
 		prove(life);
-	/* What went wrong is told, and the rest is done all the same. */
-	if (i % 5 == 2)
-		arm(&life->world->saboteur, CALL_INVALIDATE, 0, -ETIMEDOUT);
-	reset(life);
-	assert_false(life->world->saboteur.armed);
+	if (what == 2)
+		fail_reset(life, error);
+	assert_int_equal(reset(life), 0);
 	assert_int_equal(attach(life), 0);
 	traffic(life, true);
-	if (i % 5 == 4)
+	if (what == 4)
 		fail_remove(life);
 }
 
-static void failures_in_the_middle_leave_nothing_behind(void **state)
+static void failures_in_the_middle_leave_no_leak(void **state)
 {
 	struct world *world = *state;
 	int files = open_files();
 
 	world->saboteur.failures = 0;
-	for (int i = 0; i < LIVES; i++) {
+	for (unsigned int i = 0; i < LIVES; i++) {
 		struct life life;
 
-		life_begin(&life, world);
+		life_begin(&life, world, i % 2);
 		live_with_failure(&life, i);
 		life_end(&life);
 		assert_int_equal(open_files(), files);
@@ -604,150 +656,117 @@ static uint64_t make_all_stale(struct rig *rig, struct stage1 *other)
 static void back(struct rig *rig)
 {
 	context_descriptor_write(&rig->cd, RIG_ASID, &rig->stage1);
-	assert_int_equal(smmuinv_invalidate_all(rig->vsmmu, NULL), 0);
+	assert_int_equal(smmuinv_vsmmu_invalidate_all(rig->vsmmu, NULL), 0);
 }
 
 static void invalidate_all_makes_everything_fresh(void **state)
 {
+	struct smmuinv_result result = { .size = sizeof(result) };
 	struct rig *rig = *state;
 	struct stage1 other;
 	uint64_t va = make_all_stale(rig, &other);
 
 	recorder_begin(&rig->recorder, __func__);
-	assert_int_equal(smmuinv_invalidate_all(rig->vsmmu, NULL), 0);
+	assert_int_equal(smmuinv_vsmmu_invalidate_all(rig->vsmmu, &result), 0);
 	recorder_end(&rig->recorder);
+	/* One CFGI_CD_ALL, one TLBI, in calls of their own. */
+	assert_int_equal(result.host_commands, 2);
+	assert_int_equal(result.ioctls, 2);
 	rig_expect(rig, va, PATTERN_B);
-	back(rig);
-}
-
-static void invalidate_stream_makes_everything_fresh(void **state)
-{
-	struct rig *rig = *state;
-	struct stage1 other;
-	uint64_t va = make_all_stale(rig, &other);
-
-	recorder_begin(&rig->recorder, __func__);
-	assert_int_equal(smmuinv_invalidate_stream(rig->vsmmu, RIG_VSID), 0);
-	recorder_end(&rig->recorder);
-	rig_expect(rig, va, PATTERN_B);
-	assert_int_equal(smmuinv_invalidate_stream(rig->vsmmu, RIG_VSID_ABSENT),
-			 -ENOENT);
 	back(rig);
 }
 
 /* Here the VMM has left the tables attached, so that it can be seen. */
-static void reset_makes_everything_fresh_and_streams_abort(void **state)
+static void reset_makes_everything_fresh(void **state)
 {
 	struct rig *rig = *state;
-	struct smmuinv_streams *streams = smmuinv_vsmmu_streams(rig->vsmmu);
-	struct smmuinv_stream_info info = { .size = sizeof(info) };
-	struct smmuinv_progress progress;
-	struct smmuinv_command command;
 	struct stage1 other;
 	uint64_t va = make_all_stale(rig, &other);
 
 	recorder_begin(&rig->recorder, __func__);
-	assert_int_equal(smmuinv_reset(rig->vsmmu, NULL), 0);
+	assert_int_equal(smmuinv_vsmmu_reset(rig->vsmmu, NULL), 0);
 	recorder_end(&rig->recorder);
 	rig_expect(rig, va, PATTERN_B);
-	assert_int_equal(smmuinv_streams_find(streams, RIG_VSID, &info), 0);
-	assert_false(info.translates);
-	assert_int_equal(smmuinv_command_cfgi_cd_all(&command, RIG_VSID), 0);
-	rig_queue_write(rig, &command, 1);
-	assert_int_equal(rig_queue_consume(rig, &progress), 2);
-	assert_int_equal(progress.dropped, 1);
-	assert_int_equal(progress.host_commands, 0);
-	assert_int_equal(smmuinv_streams_set(streams, RIG_VSID, true, false),
-			 0);
+	assert_false(rig_stream(rig, RIG_VSID).ats);
 	back(rig);
 }
 
-#define PAGES 8
-
-static uint32_t unmap_pages(struct rig *rig, uint64_t va)
+/* Whatever the command at CMDQ_CONS is, everything is more. */
+static void skipped_command_makes_everything_fresh(void **state)
 {
-	struct smmuinv_command commands[PAGES];
-	struct smmuinv_progress progress;
+	const struct smmuinv_command command = guest_tlbi_va(0);
+	struct rig *rig = *state;
+	struct stage1 other;
+	uint64_t va = make_all_stale(rig, &other);
+	struct smmuinv_progress progress = { .size = sizeof(progress) };
+	struct smmuinv_ring ring = {
+		.size = sizeof(ring),
+		.base = rig->ring,
+		.log2size = RIG_RING_LOG2SIZE,
+		.cons = rig->cons,
+	};
 
-	for (uint32_t i = 0; i < PAGES; i++) {
-		const struct smmuinv_tlbi tlbi = {
-			.size = sizeof(tlbi),
-			.va = va + i * GUEST_PAGE_SIZE,
-			.asid = RIG_ASID,
-			.leaf = true,
-		};
-
-		assert_int_equal(
-			smmuinv_command_tlbi_nh_va(&commands[i], &tlbi), 0);
-	}
-	rig_queue_write(rig, commands, PAGES);
-	rig_queue_finish(rig, &progress);
-	assert_int_equal(progress.forwarded, PAGES);
-	return progress.host_commands;
+	rig_queue_write(rig, &command, 1);
+	ring.prod = rig->prod;
+	recorder_begin(&rig->recorder, __func__);
+	assert_int_equal(
+		smmuinv_queue_invalidate_all(rig->queue, &ring, &progress), 1);
+	recorder_end(&rig->recorder);
+	rig_expect(rig, va, PATTERN_B);
+	rig->cons = progress.cons;
+	/* The CMD_SYNC is left, which has nothing to wait for. */
+	assert_int_equal(rig_queue_consume(rig, &progress), 1);
+	assert_int_equal(progress.ioctls, 0);
+	back(rig);
 }
 
-/* The guest goes on over another virtual SMMU, which knows what this one knew.
+static void skipped_batch_makes_everything_fresh(void **state)
+{
+	const struct smmuinv_command command = guest_tlbi_va(0);
+	struct smmuinv_result result = { .size = sizeof(result) };
+	struct rig *rig = *state;
+	struct stage1 other;
+	uint64_t va = make_all_stale(rig, &other);
+
+	assert_int_equal(smmuinv_batch_add(rig->batch, &command, NULL),
+			 SMMUINV_FORWARD);
+	recorder_begin(&rig->recorder, __func__);
+	assert_int_equal(smmuinv_batch_invalidate_all(rig->batch, &result), 0);
+	recorder_end(&rig->recorder);
+	assert_int_equal(result.completed, 1);
+	rig_expect(rig, va, PATTERN_B);
+	assert_int_equal(smmuinv_batch_flush(rig->batch, &result), 0);
+	assert_int_equal(result.completed, 0);
+	back(rig);
+}
+
+/*
+ * As after a migration: what the host has cached is unknown since the guest's
+ * last commands, so everything is invalidated.
  */
-static void saved_state_goes_on_in_another_virtual_smmu(void **state)
+static void guest_goes_on_over_another_virtual_smmu(void **state)
 {
 	struct rig *rig = *state;
 	struct smmuinv_vsmmu_params params =
 		rig_vsmmu_params(rig, SMMUINV_AS_HOST);
-	struct smmuinv_state_info info = { .size = sizeof(info) };
-	struct smmuinv_stream_info stream = { .size = sizeof(stream) };
-	struct smmuinv_state_stream saved = { .size = sizeof(saved) };
-	struct smmuinv_command command;
-	unsigned char bytes[4096];
-	uint64_t va = rig_fresh_va(rig);
-	int64_t length;
+	const struct smmuinv_command commands[] = {
+		guest_cfgi_cd_all(RIG_VSID),
+		guest_tlbi_asid(RIG_ASID),
+	};
+	struct stage1 other;
+	uint64_t va = make_all_stale(rig, &other);
 
-	rig_note_cd(rig);
-	rig_make_stale(rig, va, STAGE1_ASID);
-	assert_int_equal(unmap_pages(rig, va), 1);
-	length = smmuinv_state_save(rig->vsmmu, bytes, sizeof(bytes));
-	assert_in_range(length, 1, sizeof(bytes));
-	assert_int_equal(smmuinv_state_check(bytes, (size_t)length,
-					     &rig->nested.host, &info),
-			 0);
-	assert_int_equal(info.streams, 1);
-	assert_int_equal(smmuinv_state_stream(bytes, (size_t)length, 0, &saved),
-			 0);
-	assert_int_equal(saved.vsid, RIG_VSID);
-	assert_true(saved.translates);
-
-	params.guest = info.guest;
-	params.check_flags = info.check_flags;
 	rig_reshape(rig, &params);
-	/* As it is when it has just been added. */
-	assert_int_equal(smmuinv_vsmmu_remove_stream(rig->vsmmu, RIG_VSID), 0);
-	assert_int_equal(
-		smmuinv_state_restore(rig->vsmmu, bytes, (size_t)length, &info),
-		-ENOENT);
-	assert_int_equal(info.rule, SMMUINV_STATE_RULE_STREAM);
-	assert_int_equal(info.vsid, RIG_VSID);
-	assert_int_equal(rig_plug(rig, rig->vsmmu, RIG_VSID), 0);
-	assert_int_equal(smmuinv_streams_set(smmuinv_vsmmu_streams(rig->vsmmu),
-					     RIG_VSID, false, false),
-			 0);
-	va = rig_fresh_va(rig);
-	rig_make_stale(rig, va, STAGE1_ASID);
-	assert_int_equal(unmap_pages(rig, va), PAGES);
-	rig_expect(rig, va, PATTERN_B);
-
-	assert_int_equal(
-		smmuinv_state_restore(rig->vsmmu, bytes, (size_t)length, &info),
-		0);
-	assert_int_equal(smmuinv_streams_find(smmuinv_vsmmu_streams(rig->vsmmu),
-					      RIG_VSID, &stream),
-			 0);
-	assert_true(stream.translates);
-	va = rig_fresh_va(rig);
-	rig_make_stale(rig, va, STAGE1_ASID);
+	rig_expect(rig, va, PATTERN_A);
 	recorder_begin(&rig->recorder, __func__);
-	assert_int_equal(unmap_pages(rig, va), 1);
-	assert_int_equal(smmuinv_command_cfgi_cd_all(&command, RIG_VSID), 0);
-	rig_queue_run(rig, &command, 1);
+	assert_int_equal(smmuinv_vsmmu_invalidate_all(rig->vsmmu, NULL), 0);
+	rig_expect(rig, va, PATTERN_B);
+	context_descriptor_write(&rig->cd, RIG_ASID, &rig->stage1);
+	rig_queue_run(rig, commands, 2);
 	recorder_end(&rig->recorder);
+	va = rig_fresh_va(rig);
+	rig_make_stale(rig, va, STAGE1_ASID);
+	rig_queue_run(rig, commands, 2);
 	rig_expect(rig, va, PATTERN_B);
 }
 
@@ -762,15 +781,15 @@ static void hosts_queue_never_suffered(void **state)
 int test_lifecycle(void)
 {
 	const struct CMUnitTest lives[] = {
-		cmocka_unit_test(
-			bring_up_and_reset_100_times_leave_nothing_behind),
-		cmocka_unit_test(failures_in_the_middle_leave_nothing_behind),
+		cmocka_unit_test(bring_up_and_reset_100_times_leave_no_leak),
+		cmocka_unit_test(failures_in_the_middle_leave_no_leak),
 	};
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(invalidate_all_makes_everything_fresh),
-		RIG_TEST(invalidate_stream_makes_everything_fresh),
-		RIG_TEST(reset_makes_everything_fresh_and_streams_abort),
-		RIG_TEST(saved_state_goes_on_in_another_virtual_smmu),
+		RIG_TEST(reset_makes_everything_fresh),
+		RIG_TEST(skipped_command_makes_everything_fresh),
+		RIG_TEST(skipped_batch_makes_everything_fresh),
+		RIG_TEST(guest_goes_on_over_another_virtual_smmu),
 		RIG_TEST(hosts_queue_never_suffered),
 	};
 	int failed = cmocka_run_group_tests_name("lives", lives, world_setup,

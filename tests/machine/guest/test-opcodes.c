@@ -84,11 +84,11 @@ static bool try_raw(struct rig *rig, const struct smmuinv_command *command)
 
 /* What the library would forward must be accepted, by every kernel. */
 static bool try_canonical(struct rig *rig,
-			  const struct smmuinv_command *command, uint32_t flags)
+			  const struct smmuinv_command *command)
 {
 	struct smmuinv_finding finding = { .size = sizeof(finding) };
 	int verdict = smmuinv_check(command, &rig->guest, &rig->nested.host,
-				    flags, &finding);
+				    &finding);
 
 	assert_true(verdict >= 0);
 	if (verdict != SMMUINV_FORWARD)
@@ -105,15 +105,13 @@ static bool try_canonical(struct rig *rig,
 
 /*
  * The guest's command as it stands, by both predictions. The guest's SMMU is
- * the host's here, so what the kernel takes must not be illegal for the guest
- * (but in strict mode, which wants VMIDs to be zero).
+ * the host's here, so what the kernel takes must not be illegal for the guest.
  */
 static void try_command(struct rig *rig, bool raw,
 			const struct smmuinv_command *command)
 {
-	bool forwarded = try_canonical(rig, command, 0);
+	bool forwarded = try_canonical(rig, command);
 
-	try_canonical(rig, command, SMMUINV_CHECK_STRICT);
 	if (raw && try_raw(rig, command) && !forwarded)
 		complain(command, "the check", false, true);
 }

@@ -1,42 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Many of a guest's commands, few of the host's: the device sees what the guest
- * wrote nevertheless. A rig's guest is shown every granule, and its VMM is
- * silent about them; here it is another one where that matters.
+ * wrote nevertheless. A rig's guest is shown every granule; here it is another
+ * guest where that matters.
  */
 #include <stdio.h>
 
-#include "rig.h"
 #include "cmocka-all.h"
+#include "commands.h"
+#include "rig.h"
 #include "support.h"
 #include "tests.h"
 
 #define PATTERN_C 0xcccc0003U
 
 #define OTHER_ASID (RIG_ASID + 1)
-
-static struct smmuinv_command tlbi_va(uint64_t va)
-{
-	const struct smmuinv_tlbi tlbi = {
-		.size = sizeof(tlbi),
-		.va = va,
-		.asid = RIG_ASID,
-		.leaf = true,
-	};
-	struct smmuinv_command command;
-
-	assert_int_equal(smmuinv_command_tlbi_nh_va(&command, &tlbi), 0);
-	return command;
-}
-
-static struct smmuinv_command cfgi_cd(void)
-{
-	struct smmuinv_command command;
-
-	assert_int_equal(smmuinv_command_cfgi_cd(&command, RIG_VSID, 0, true),
-			 0);
-	return command;
-}
 
 static void queue_write(struct rig *rig, struct smmuinv_command command)
 {
@@ -167,9 +145,9 @@ static void fill_device(const struct buffer *b, uint32_t pattern)
 }
 
 /* Of the round before. */
-static void make_room(struct rig *rig)
+static void empty_tlb(struct rig *rig)
 {
-	queue_write(rig, test_command(SMMUINV_CMD_TLBI_NH_ALL, 0));
+	queue_write(rig, guest_tlbi_all());
 	finish(rig, 1, 1, 1);
 }
 
@@ -179,7 +157,7 @@ static void write_shuffled(const struct buffer *b)
 	struct smmuinv_command commands[PAGES];
 
 	for (uint32_t i = 0; i < PAGES; i++)
-		commands[i] = tlbi_va(b->va + i * GUEST_PAGE_SIZE);
+		commands[i] = guest_tlbi_va(b->va + i * GUEST_PAGE_SIZE);
 	for (uint32_t i = PAGES - 1; i; i--) {
 		uint32_t j = (uint32_t)test_random_below(i + 1);
 		struct smmuinv_command command = commands[i];
@@ -196,7 +174,7 @@ static void move(struct buffer *b, uint32_t first, uint32_t count,
 {
 	unsigned int old = b->mapped;
 
-	make_room(b->rig);
+	empty_tlb(b->rig);
 	fill_device(b, 0x0a000000 | round);
 	for (uint32_t i = first; i < first + count; i += 2)
 		write_pair(b, i, 0x0a000000 | round, old);
@@ -234,76 +212,35 @@ static void shuffled_unmap_is_one_command_and_every_page_is_fresh(void **state)
 	move_by_rounds(rig, __func__);
 }
 
-/* The guest has every granule, but its descriptor says which one it uses. */
-static void pages_are_one_command_when_the_cd_was_noted(void **state)
-{
-	struct rig *rig = *state;
-	uint64_t va = rig_fresh_va(rig);
-
-	reshape_without_ranges(rig, SMMUINV_PLAN_FEWEST);
-	rig->notes_cds = true;
-	recorder_begin(&rig->recorder, __func__);
-	queue_write(rig, cfgi_cd());
-	finish(rig, 1, 1, 1);
-	rig_make_stale(rig, va, STAGE1_ASID);
-	rig_make_stale(rig, va + GUEST_PAGE_SIZE, STAGE1_GLOBAL);
-	queue_write(rig, tlbi_va(va + GUEST_PAGE_SIZE));
-	queue_write(rig, tlbi_va(va));
-	finish(rig, 2, 1, 1);
-	recorder_end(&rig->recorder);
-	rig_expect(rig, va, PATTERN_B);
-	rig_expect(rig, va + GUEST_PAGE_SIZE, PATTERN_B);
-}
-
-/* Noted within the very window that it is for. */
-static void cd_is_noted_ahead_of_the_window_that_has_it(void **state)
-{
-	struct rig *rig = *state;
-	uint64_t va = rig_fresh_va(rig);
-
-	reshape_without_ranges(rig, SMMUINV_PLAN_FEWEST);
-	rig->notes_cds = true;
-	rig_make_stale(rig, va, STAGE1_ASID);
-	rig_make_stale(rig, va + GUEST_PAGE_SIZE, STAGE1_ASID);
-	recorder_begin(&rig->recorder, __func__);
-	queue_write(rig, cfgi_cd());
-	queue_write(rig, tlbi_va(va));
-	queue_write(rig, tlbi_va(va + GUEST_PAGE_SIZE));
-	finish(rig, 3, 2, 2);
-	recorder_end(&rig->recorder);
-	rig_expect(rig, va, PATTERN_B);
-	rig_expect(rig, va + GUEST_PAGE_SIZE, PATTERN_B);
-}
-
 static void pages_stay_pages_while_the_granule_is_unknown(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t va = rig_fresh_va(rig);
 
-	reshape_without_ranges(rig, SMMUINV_PLAN_FEWEST);
+	reshape_without_ranges(rig, SMMUINV_PLAN_MERGED);
 	rig_make_stale(rig, va, STAGE1_ASID);
 	recorder_begin(&rig->recorder, __func__);
-	queue_write(rig, tlbi_va(va));
-	queue_write(rig, tlbi_va(va + GUEST_PAGE_SIZE));
-	queue_write(rig, tlbi_va(va));
+	queue_write(rig, guest_tlbi_va(va));
+	queue_write(rig, guest_tlbi_va(va + GUEST_PAGE_SIZE));
+	queue_write(rig, guest_tlbi_va(va));
 	finish(rig, 3, 2, 1);
 	recorder_end(&rig->recorder);
 	rig_expect(rig, va, PATTERN_B);
 }
 
-static void as_written_each_command_is_one(void **state)
+static void
+as_written_each_command_is_one_and_a_call_ends_at_a_sync(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t va = rig_fresh_va(rig);
 
 	reshape_without_ranges(rig, SMMUINV_PLAN_AS_WRITTEN);
-	rig_note_cd(rig);
 	rig_make_stale(rig, va, STAGE1_ASID);
 	recorder_begin(&rig->recorder, __func__);
-	queue_write(rig, tlbi_va(va));
-	queue_write(rig, tlbi_va(va + GUEST_PAGE_SIZE));
-	queue_write(rig, tlbi_va(va));
-	finish(rig, 3, 3, 1);
+	queue_write(rig, guest_tlbi_va(va));
+	queue_write(rig, guest_tlbi_va(va + GUEST_PAGE_SIZE));
+	queue_write(rig, guest_tlbi_va(va));
+	finish(rig, 3, 3, 3);
 	recorder_end(&rig->recorder);
 	rig_expect(rig, va, PATTERN_B);
 }
@@ -330,20 +267,20 @@ static void window_goes_across_syncs(void **state)
 	uint64_t elsewhere = rig_fresh_va(rig);
 	uint32_t syncs = rig->syncs;
 
-	reshape_without_ranges(rig, SMMUINV_PLAN_FEWEST);
+	reshape_without_ranges(rig, SMMUINV_PLAN_MERGED);
 	rig_make_stale(rig, va, STAGE1_ASID);
 	rig_make_stale(rig, elsewhere, STAGE1_ASID);
 	switch_address_space(rig, va);
 	rig_expect(rig, va, PATTERN_A);
 	recorder_begin(&rig->recorder, __func__);
-	queue_write(rig, tlbi_va(va));
-	queue_write(rig, tlbi_va(elsewhere));
-	queue_write(rig, cfgi_cd());
+	queue_write(rig, guest_tlbi_va(va));
+	queue_write(rig, guest_tlbi_va(elsewhere));
+	queue_write(rig, guest_cfgi_cd(RIG_VSID));
 	finish(rig, 3, 3, 1);
 	assert_int_equal(rig->syncs, syncs + 3);
 	rig_expect(rig, va, PATTERN_C);
 	context_descriptor_write(&rig->cd, RIG_ASID, &rig->stage1);
-	queue_write(rig, cfgi_cd());
+	queue_write(rig, guest_cfgi_cd(RIG_VSID));
 	finish(rig, 1, 1, 1);
 	recorder_end(&rig->recorder);
 	rig_expect(rig, va, PATTERN_B);
@@ -357,17 +294,45 @@ static void configuration_is_complete_before_the_tlbs(void **state)
 	uint64_t va = rig_fresh_va(rig);
 	uint32_t syncs = rig->syncs;
 
-	reshape_without_ranges(rig, SMMUINV_PLAN_FEWEST);
+	reshape_without_ranges(rig, SMMUINV_PLAN_MERGED);
 	rig_make_stale(rig, va, STAGE1_ASID);
 	recorder_begin(&rig->recorder, __func__);
-	queue_write(rig, cfgi_cd());
-	queue_write(rig, tlbi_va(va));
-	queue_write(rig, cfgi_cd());
-	queue_write(rig, tlbi_va(va));
+	queue_write(rig, guest_cfgi_cd(RIG_VSID));
+	queue_write(rig, guest_tlbi_va(va));
+	queue_write(rig, guest_cfgi_cd(RIG_VSID));
+	queue_write(rig, guest_tlbi_va(va));
 	finish(rig, 4, 2, 2);
 	recorder_end(&rig->recorder);
 	assert_int_equal(rig->syncs, syncs + 4);
 	rig_expect(rig, va, PATTERN_B);
+}
+
+/*
+ * What may be made again from a stale entry goes in a later call than that
+ * entry: descriptors, the tables on the way, pages.
+ */
+static void what_the_guest_orders_goes_in_calls_of_that_order(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t va = rig_fresh_va(rig);
+	uint64_t elsewhere = rig_fresh_va(rig);
+
+	reshape_without_ranges(rig, SMMUINV_PLAN_MERGED);
+	rig_make_stale(rig, va, STAGE1_ASID);
+	rig_make_stale(rig, elsewhere, STAGE1_ASID);
+	recorder_begin(&rig->recorder, __func__);
+	queue_write(rig, guest_cfgi_cd_all(RIG_VSID));
+	queue_write(rig, guest_tlbi_tables(elsewhere));
+	queue_write(rig, guest_tlbi_va(va));
+	finish(rig, 3, 3, 3);
+	/* Backwards there is nothing to wait for. */
+	queue_write(rig, guest_tlbi_va(va));
+	queue_write(rig, guest_tlbi_tables(elsewhere));
+	queue_write(rig, guest_cfgi_cd_all(RIG_VSID));
+	finish(rig, 3, 3, 1);
+	recorder_end(&rig->recorder);
+	rig_expect(rig, va, PATTERN_B);
+	rig_expect(rig, elsewhere, PATTERN_B);
 }
 
 /* A VMM with a loop of its own says where the CMD_SYNCs were. */
@@ -376,14 +341,14 @@ static void batch_keeps_the_order_of_its_syncs(void **state)
 	struct rig *rig = *state;
 	uint64_t va = rig_fresh_va(rig);
 	const struct smmuinv_command commands[] = {
-		cfgi_cd(),
-		tlbi_va(va),
-		cfgi_cd(),
-		tlbi_va(va),
+		guest_cfgi_cd(RIG_VSID),
+		guest_tlbi_va(va),
+		guest_cfgi_cd(RIG_VSID),
+		guest_tlbi_va(va),
 	};
 	struct smmuinv_result result = { .size = sizeof(result) };
 
-	reshape_without_ranges(rig, SMMUINV_PLAN_FEWEST);
+	reshape_without_ranges(rig, SMMUINV_PLAN_MERGED);
 	rig_make_stale(rig, va, STAGE1_ASID);
 	recorder_begin(&rig->recorder, __func__);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
@@ -394,7 +359,9 @@ static void batch_keeps_the_order_of_its_syncs(void **state)
 	}
 	assert_int_equal(smmuinv_batch_flush(rig->batch, &result), 0);
 	recorder_end(&rig->recorder);
-	assert_int_equal(result.completed, ARRAY_SIZE(commands));
+	/* The CMD_SYNCs count. */
+	assert_int_equal(result.completed, 2 * ARRAY_SIZE(commands));
+	assert_int_equal(result.forwarded, ARRAY_SIZE(commands));
 	assert_int_equal(result.host_commands, 2);
 	assert_int_equal(result.ioctls, 2);
 	rig_expect(rig, va, PATTERN_B);
@@ -407,24 +374,11 @@ static void prove_ranges_as_pages(struct rig *rig, const char *name,
 				  uint32_t host_commands)
 {
 	uint64_t va = rig_fresh_va(rig);
-	const struct smmuinv_range range = {
-		.size = sizeof(range),
-		.iova = va,
-		.length = RANGE_PAGES * GUEST_PAGE_SIZE,
-		.granule = GUEST_PAGE_SIZE,
-		.level = 3,
-		.leaf = true,
-		.asid = RIG_ASID,
-	};
-	struct smmuinv_command command;
-
-	assert_int_equal(smmuinv_range_tlbi(&range, &rig->guest, &command, 1),
-			 1);
 	rig_make_stale(rig, va, STAGE1_ASID);
 	rig_make_stale(rig, va + (RANGE_PAGES - 1) * GUEST_PAGE_SIZE,
 		       STAGE1_GLOBAL);
 	recorder_begin(&rig->recorder, name);
-	queue_write(rig, command);
+	queue_write(rig, guest_tlbi_range(va, 3, RANGE_PAGES - 1, 0));
 	finish(rig, 1, host_commands, 1);
 	recorder_end(&rig->recorder);
 	rig_expect(rig, va, PATTERN_B);
@@ -435,7 +389,7 @@ static void ranges_are_pages_on_a_host_without(void **state)
 {
 	struct rig *rig = *state;
 
-	reshape_on_host_without_ranges(rig, SMMUINV_PLAN_FEWEST, 0);
+	reshape_on_host_without_ranges(rig, SMMUINV_PLAN_MERGED, 0);
 	prove_ranges_as_pages(rig, __func__, RANGE_PAGES);
 }
 
@@ -451,7 +405,7 @@ static void ranges_of_too_many_pages_are_everything(void **state)
 {
 	struct rig *rig = *state;
 
-	reshape_on_host_without_ranges(rig, SMMUINV_PLAN_FEWEST,
+	reshape_on_host_without_ranges(rig, SMMUINV_PLAN_MERGED,
 				       RANGE_PAGES - 1);
 	prove_ranges_as_pages(rig, __func__, 1);
 }
@@ -469,26 +423,15 @@ static void range_of_blocks_is_a_command_for_each(void **state)
 		&rig->memory, GUEST_BLOCK_SIZE, PATTERN_A);
 	struct guest_piece b = guest_memory_take_filled(
 		&rig->memory, GUEST_BLOCK_SIZE, PATTERN_B);
-	const struct smmuinv_tlbi tlbi = {
-		.size = sizeof(tlbi),
-		.va = va,
-		.asid = RIG_ASID,
-		.leaf = true,
-		.tg = SMMUINV_TG_4K,
-		.ttl = 2,
-		.num = 15,
-		.scale = 5,
-	};
-	struct smmuinv_command command;
 
-	reshape_on_host_without_ranges(rig, SMMUINV_PLAN_FEWEST, 0);
-	assert_int_equal(smmuinv_command_tlbi_nh_va(&command, &tlbi), 0);
+	reshape_on_host_without_ranges(rig, SMMUINV_PLAN_MERGED, 0);
 	stage1_map_block(&rig->stage1, va, a.ipa, STAGE1_ASID);
 	rig_expect(rig, va, PATTERN_A);
 	stage1_map_block(&rig->stage1, va, b.ipa, STAGE1_ASID);
 	rig_expect(rig, va, PATTERN_A);
 	recorder_begin(&rig->recorder, __func__);
-	queue_write(rig, command);
+	/* (15 + 1) << 5 pages are 2M. */
+	queue_write(rig, guest_tlbi_range(va, 2, 15, 5));
 	finish(rig, 1, 1, 1);
 	recorder_end(&rig->recorder);
 	rig_expect(rig, va, PATTERN_B);
@@ -500,12 +443,12 @@ int test_plan(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(shuffled_unmap_is_one_command_and_every_page_is_fresh),
-		RIG_TEST(pages_are_one_command_when_the_cd_was_noted),
-		RIG_TEST(cd_is_noted_ahead_of_the_window_that_has_it),
 		RIG_TEST(pages_stay_pages_while_the_granule_is_unknown),
-		RIG_TEST(as_written_each_command_is_one),
+		RIG_TEST(
+			as_written_each_command_is_one_and_a_call_ends_at_a_sync),
 		RIG_TEST(window_goes_across_syncs),
 		RIG_TEST(configuration_is_complete_before_the_tlbs),
+		RIG_TEST(what_the_guest_orders_goes_in_calls_of_that_order),
 		RIG_TEST(batch_keeps_the_order_of_its_syncs),
 		RIG_TEST(ranges_are_pages_on_a_host_without),
 		RIG_TEST(ranges_are_pages_as_written_too),

@@ -16,7 +16,7 @@ int test_unplug(void);
 int test_lifecycle(void);
 int test_pair(void);
 
-/* In a boot of its own: the second device is behind a second SMMU. */
+/* In a boot of its own: the second device is on a second SMMU. */
 int test_two_smmus(void);
 
 /* The mock's model beside the real kernel; in this order, in a boot of their

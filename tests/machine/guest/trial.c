@@ -16,8 +16,8 @@ int trial_group_setup(void **state)
 	assert_int_equal(rig_group_setup(&rig), 0);
 	trial->rig = rig;
 	trial->kernel_checks = machine_kernel_is_at_least(7, 3);
-	assert_int_equal(
-		smmuinv_vsmmu_remove_stream(trial->rig->vsmmu, RIG_VSID), 0);
+	assert_int_equal(rig_unplug(trial->rig, trial->rig->vsmmu, RIG_VSID),
+			 0);
 	twin_init(&trial->twin, &trial->rig->nested,
 		  trial->kernel_checks ? SMMUINV_MOCK_7_3 : SMMUINV_MOCK_6_13);
 	*state = trial;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the differential tests stand on: a rig whose device is nobody's yet, the
- * real kernel and its model side by side.
+ * What the differential tests stand on: a rig whose device has no stream yet,
+ * the real kernel and its model side by side.
  */
 #ifndef GUEST_TRIAL_H
 #define GUEST_TRIAL_H
