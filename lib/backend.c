@@ -41,13 +41,13 @@ void smmuinv_backend_free(struct smmuinv_backend *backend)
 /* A wait that is interrupted for ever is an error, not a hang. */
 #define TRIES_MAX 1000
 
-/* As for any ioctl: an interrupted call has done nothing that counts. */
+/* An interrupted call is made again as a whole. */
 static bool call_again(int rc, int *tries)
 {
 	return (rc == -EINTR || rc == -EAGAIN) && ++*tries < TRIES_MAX;
 }
 
-/* An answer that is neither success nor an errno is not to be believed. */
+/* An answer that is neither success nor an errno is an error. */
 static int sane(int rc)
 {
 	return rc > 0 ? -EPROTO : rc;

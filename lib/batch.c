@@ -153,7 +153,7 @@ int smmuinv_batch_add(struct smmuinv_batch *batch,
 	return verdict;
 }
 
-/* Rules that say of a command itself that nothing is to be done. */
+/* Rules by which a command is never sent, whatever its stream is. */
 static bool is_settled(uint32_t rule)
 {
 	return rule == SMMUINV_RULE_PREFETCH ||
@@ -178,8 +178,8 @@ static void resolve_entry(struct mark *e, const struct viommu *list,
 }
 
 /*
- * With the lock. Streams come and go between two tries, so each resolves anew.
- * Commands of one stream often follow each other.
+ * With the lock. Streams may change between two tries, so each try resolves
+ * again. Commands of one stream often follow each other.
  */
 static void resolve(struct smmuinv_batch *batch)
 {
@@ -212,7 +212,7 @@ static void resolve(struct smmuinv_batch *batch)
 	}
 }
 
-/* One TLBI, with a CMD_SYNC or without: nothing to plan where ranges are. */
+/* One TLBI, maybe with a CMD_SYNC. A host with ranges needs no plan for it. */
 static bool is_single(const struct smmuinv_batch *batch)
 {
 	return is_plain(batch) && batch->first_sync &&
@@ -220,7 +220,7 @@ static bool is_single(const struct smmuinv_batch *batch)
 		(batch->count == 2 && batch->first_sync == 1));
 }
 
-/* Returns which changes of streams it knew of. */
+/* Returns the number of the last change of streams that it knew of. */
 static uint64_t execute_window(struct smmuinv_batch *batch, struct account *a)
 {
 	struct streams *s = &batch->vsmmu->streams;
@@ -276,9 +276,9 @@ static uint64_t execute_window(struct smmuinv_batch *batch, struct account *a)
 }
 
 /*
- * Has a command missed its device? It was left out for a reason that has gone
- * meanwhile; or another device has got its vSID, and may have cached from an
- * SMMU whose TLBs were not invalidated yet.
+ * Has a command missed its device? It was not sent, for a reason that no longer
+ * holds. Or its vSID now belongs to another device, which may have cached from
+ * an SMMU whose TLBs were not invalidated yet.
  */
 static bool is_missed(const struct smmuinv_batch *batch, uint32_t i,
 		      uint64_t changes)
@@ -298,7 +298,7 @@ static bool is_missed(const struct smmuinv_batch *batch, uint32_t i,
 	       (mark->rule == SMMUINV_RULE_ATS_OFF && stream->ats);
 }
 
-/* The first that was missed by a window that knew of so many changes. */
+/* The first that was missed by a window that knew of @changes. */
 static uint32_t first_missed(const struct smmuinv_batch *batch,
 			     uint64_t changes)
 {
@@ -378,7 +378,7 @@ static uint32_t syncs_before(const struct smmuinv_batch *batch, uint32_t end)
 	return n;
 }
 
-/* What a flush has done comes after what earlier ones have. */
+/* Adds the result of a later flush to those of earlier ones. */
 static void result_add(struct smmuinv_result *sum,
 		       const struct smmuinv_result *r)
 {
@@ -406,7 +406,7 @@ static uint32_t sync_after(const struct smmuinv_batch *batch, uint32_t owed)
 	return sync;
 }
 
-/* @paying: a CMD_SYNC stands after it, which waits for what devices owe. */
+/* @paying: a CMD_SYNC comes after it, and waits for what devices owe. */
 static int flush_batch(struct smmuinv_batch *batch, struct smmuinv_result *sum,
 		       bool paying)
 {
@@ -466,7 +466,7 @@ int smmuinv_batch_invalidate_all(struct smmuinv_batch *batch,
 	if (!batch || !smmuinv__result_writable(result))
 		return -EINVAL;
 	rc = smmuinv_vsmmu_invalidate_all(batch->vsmmu, &r);
-	/* What devices owe, CMD_SYNCs wait for. */
+	/* CMD_SYNCs wait for what devices owe, so it is no error here. */
 	if (r.cerror)
 		rc = 0;
 	if (!rc) {
@@ -484,7 +484,7 @@ int smmuinv_batch_invalidate_all(struct smmuinv_batch *batch,
 	return rc;
 }
 
-/* An array ends at @index, for a reason that is not the host's. */
+/* submit() stops at @index, for a reason that is not the host's. */
 static int stop_at(struct smmuinv_result *r, uint32_t index, int verdict,
 		   const struct check_found *found)
 {
@@ -503,7 +503,7 @@ static int stop_at(struct smmuinv_result *r, uint32_t index, int verdict,
 	return verdict;
 }
 
-/* The rules themselves, for a command that needs them. 0 if it was pushed. */
+/* Asks the rules themselves. 0 if the command was pushed. */
 static int admit(struct smmuinv_batch *batch,
 		 const struct smmuinv_command *command, uint32_t index,
 		 struct smmuinv_result *r)

@@ -6,8 +6,8 @@
 #include "params.h"
 
 /*
- * On a Non-secure queue an opcode is there if the SMMU has a feature, or it is
- * illegal by a rule.
+ * On a Non-secure queue an opcode is legal if the SMMU has @feature. Otherwise
+ * it is illegal by @rule.
  */
 struct opcode_rule {
 	uint8_t operands; /* enum check_operands */
@@ -64,7 +64,7 @@ static bool has(const struct smmuinv_features *f, enum smmuinv_feature feature)
 	return smmuinv_features_get(f, feature) != 0;
 }
 
-/* Is the opcode there at all on this SMMU's Non-secure queue? */
+/* Does this SMMU's Non-secure queue have the opcode at all? */
 static enum smmuinv_rule opcode_rule(uint8_t opcode,
 				     const struct smmuinv_features *f)
 {
@@ -76,7 +76,7 @@ static enum smmuinv_rule opcode_rule(uint8_t opcode,
 	/* 0b01 says that there are no stalls (4.7.1, 4.7.2). */
 	if (o->rule == SMMUINV_RULE_NO_STALL)
 		there = smmuinv_features_get(f, o->feature) != 1;
-	/* 5.6.1; SMMU_MPAMIDR has a say too, but it is the VMM's. */
+	/* 5.6.1; SMMU_MPAMIDR counts too, but the VMM emulates it. */
 	if (o->rule == SMMUINV_RULE_NO_VMS)
 		there = there && has(f, SMMUINV_FEATURE_S1P) &&
 			has(f, SMMUINV_FEATURE_S2P);
@@ -185,7 +185,7 @@ static void compile_row(struct check_row *row, uint8_t opcode,
 		row->lacking = host_lacking(opcode, host);
 }
 
-/* Nothing is seen at a glance: no command has what is wanted. */
+/* No command matches it, so the rules themselves are always asked. */
 static const struct check_glance closed = { .want = { .dw0 = 1 } };
 
 /* What judge_command() looks at before the operands. */
@@ -447,7 +447,7 @@ int smmuinv__check_run(const struct check_table *table,
 		       const struct smmuinv_command *command,
 		       struct check_found *found)
 {
-	/* It may lie in guest memory: what is judged is what goes on. */
+	/* It may be in guest memory, so the copy is judged and forwarded. */
 	const struct smmuinv_command copy = command_read_once(command);
 	const struct check_row *row = &table->rows[row_of(&copy)];
 	struct judged j = {
@@ -470,7 +470,7 @@ static bool fits(const struct check_glance *glance, uint64_t dw0, uint64_t dw1)
 	       (dw1 & glance->look.dw1) == glance->want.dw1;
 }
 
-/* A range that is none of those judge_address() has something to say of. */
+/* A range for which judge_address() has no special rule. */
 static const struct check_glance *common_range(const struct check_table *table,
 					       uint64_t dw0, uint64_t dw1)
 {
@@ -488,8 +488,8 @@ static const struct check_glance *common_range(const struct check_table *table,
 }
 
 /*
- * Commands that are like the first, as long as there are. A copy of the one
- * after them is left in its place.
+ * Commands that are like the first, until one is not. That one is copied too,
+ * to the place after them.
  */
 static uint32_t forward_alike(const struct check_glance *glance,
 			      const struct smmuinv_command *from, uint32_t n,
@@ -517,8 +517,8 @@ static uint32_t forward_alike(const struct check_glance *glance,
 }
 
 /*
- * The glance at which a command is seen to be forwarded, or NULL. Ranges have
- * more to them than what it shows.
+ * The glance that shows that a command is forwarded, or NULL. A range needs
+ * further checks.
  */
 static const struct check_glance *glance_at(const struct check_table *table,
 					    uint64_t dw0, uint64_t dw1,
@@ -545,7 +545,7 @@ uint32_t smmuinv__check_forward(const struct check_table *table,
 		const struct check_glance *glance;
 		bool range;
 
-		/* A CMD_SYNC is what most often ends them. */
+		/* Most often a CMD_SYNC ends them. */
 		if ((dw0 & DW0_OPCODE) == SMMUINV_CMD_SYNC)
 			break;
 		glance = glance_at(table, dw0, dw1, &range);

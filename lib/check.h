@@ -37,8 +37,8 @@ struct check_glance {
 
 /* An opcode's rules. */
 struct check_row {
-	struct command_mask keep;    /* fields of the guest's SMMU that go on */
-	struct command_mask lacking; /* those that the host's SMMU has not */
+	struct command_mask keep;    /* the guest's fields, to be sent */
+	struct command_mask lacking; /* those that the host's SMMU lacks */
 	uint64_t ssec;               /* the SSec bit, where there is one */
 	uint8_t verdict;             /* enum smmuinv_verdict */
 	uint8_t rule;     /* enum smmuinv_rule, why not SMMUINV_FORWARD */
@@ -95,7 +95,7 @@ static inline bool smmuinv__check_is_sync(const struct smmuinv_command *command)
 	       (dw0 & DW0_CS) != DW0_CS;
 }
 
-/* Hand @found to the caller, who may not want it. */
+/* Copies @found to the caller's finding, which may be NULL. */
 void smmuinv__check_report(struct smmuinv_finding *finding,
 			   const struct check_found *found);
 

@@ -354,7 +354,7 @@ const char *smmuinv_field_name(uint32_t field)
 	return fields[field].name;
 }
 
-/* Text that grows, and is counted where it no longer fits. */
+/* Text that is appended to; what no longer fits is only counted. */
 struct text {
 	char *at;
 	size_t size;
@@ -401,7 +401,7 @@ static void text_add_field(struct text *text, const struct field *f,
 	}
 }
 
-/* A range's operands all stand as soon as there is a granule. */
+/* With a granule, all operands of a range are written. */
 static bool range_field(uint8_t field)
 {
 	return field == SMMUINV_FIELD_TTL || field == SMMUINV_FIELD_NUM ||

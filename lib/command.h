@@ -59,9 +59,9 @@
 #define SCALE_MAX 39
 
 /*
- * What guests rely on being done in this order, with a CMD_SYNC between: an
- * entry of a later rank may be made again from a stale one of an earlier. A
- * command that reaches tables reaches the leaves below them with it.
+ * The order that guests rely on, if a CMD_SYNC is between: an entry of a later
+ * rank may be made again from a stale entry of an earlier rank. A command that
+ * reaches tables also reaches the leaves below them.
  */
 enum command_rank {
 	COMMAND_RANK_CD_TABLE, /* CFGI_CD_ALL, CFGI_CD with Leaf=0 */

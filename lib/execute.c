@@ -9,7 +9,7 @@
 #include "backend.h"
 #include "command.h"
 
-/* So often the same commands are tried without a change. */
+/* How often the same commands are sent without a change. */
 #define TRIES_MAX 3
 
 /* Commands in a row, of one call. */
@@ -91,7 +91,7 @@ static enum fitness fitness_of(const struct executor *x,
 	return OWED;
 }
 
-/* Only who was asked alone is named. */
+/* Only a device that was asked alone is named. */
 static void note_owed(struct executor *x, const struct span *span, bool named)
 {
 	uint32_t before = x->account->owed;
@@ -105,9 +105,9 @@ static void note_owed(struct executor *x, const struct span *span, bool named)
 }
 
 /*
- * With the lock. Streams have changed since commands were resolved. One that
- * may not be sent any more gives its place to one that may, because a command
- * can be executed twice. False if there is none.
+ * With the lock. Streams have changed since commands were resolved. A command
+ * that may no longer be sent is overwritten by one that may, because a command
+ * can be executed twice. False if no command may be sent.
  */
 static bool refit(struct executor *x, struct span *span)
 {
@@ -132,7 +132,7 @@ static bool refit(struct executor *x, struct span *span)
 	return fit;
 }
 
-/* With the erratum, TLBI and CFGI are executed when they were so twice. */
+/* With the erratum, TLBI and CFGI take effect only after two calls. */
 static int ask_host(struct executor *x, const struct span *span,
 		    uint32_t *count)
 {
@@ -152,8 +152,8 @@ static int ask_host(struct executor *x, const struct span *span,
 }
 
 /*
- * One call. On failure @count is what the host says that it has done; only with
- * -EIO it means anything.
+ * One call. On failure @count is what the host says that it has done. It has a
+ * meaning only with -EIO.
  */
 static int call_host(struct executor *x, struct span *span, uint32_t *count)
 {
@@ -207,7 +207,7 @@ static void owe(struct executor *x, const struct span *span, bool named)
 	note_owed(x, span, named);
 }
 
-/* Of several failures the first counts; and more than one device's. */
+/* The failure at the earliest command is reported, before what devices owe. */
 static void fail(struct executor *x, const struct span *span, int error,
 		 uint64_t vsid)
 {
@@ -216,7 +216,7 @@ static void fail(struct executor *x, const struct span *span, int error,
 
 	lower(&at, span);
 	lower(&a->undone, span);
-	/* What was to be paid is not. */
+	/* What the stream owes was not sent. */
 	if (x->paying)
 		owe(x, span, false);
 	x->error = error;
@@ -231,7 +231,7 @@ static void fail(struct executor *x, const struct span *span, int error,
 	};
 }
 
-/* Is what may be spent on this kind of failure spent? */
+/* Is the limit for this kind of failure reached? */
 static bool is_spent(const struct executor *x, const struct span *span,
 		     int error)
 {
@@ -240,7 +240,7 @@ static bool is_spent(const struct executor *x, const struct span *span,
 	return !x->retries_left || (slow && !x->timeouts_left);
 }
 
-/* Another command in the place of the one of @span. */
+/* Sends @command in place of the one in @span. */
 static int call_other(struct executor *x, const struct span *span,
 		      struct smmuinv_command command)
 {
@@ -256,8 +256,9 @@ static struct smmuinv_command cfgi_cd_all(uint64_t dw0)
 }
 
 /*
- * A device does not answer; or is it the SMMU? 0 if that takes a command which
- * asks no device. A refusal is an answer too: the vDEVICE is gone.
+ * Is it the device that does not answer, or the SMMU? 0 if the SMMU takes a
+ * command that asks no device. A refusal is an answer too: then the vDEVICE is
+ * gone.
  */
 static int ask_smmu(struct executor *x, const struct span *span)
 {
@@ -282,7 +283,7 @@ static bool of_one_stream(const struct span *span)
 	return true;
 }
 
-/* @asked: the commands were sent, and nothing else with them. */
+/* @asked: the commands were sent in a call of their own. */
 static bool give_up(struct executor *x, const struct span *span, int error,
 		    bool asked)
 {
@@ -298,17 +299,17 @@ static bool give_up(struct executor *x, const struct span *span, int error,
 }
 
 /*
- * All that follow return true if the host has executed the commands as they
- * are. If not, they have seen to it.
+ * All that follow return true if the host has executed the commands unchanged.
+ * Otherwise they have already repaired or recorded the failure.
  */
 static bool attempt(struct executor *x, struct span span, uint32_t tries,
 		    int error);
 
 /*
- * The parts of a call that has failed. For a refusal the host names a culprit
- * by its count, but not every kernel means it: commands before it may be
- * unsent, and with some it is the start of a block. So each part is tried by
- * itself, and a count that was wrong is not believed again.
+ * Tries the parts of a call that has failed. After a refusal the host's count
+ * points at a command, but some kernels have not sent all that is before it,
+ * and some point at the start of a block. So each part is tried alone. After a
+ * count was wrong, later counts are not used.
  */
 static bool split(struct executor *x, const struct span *span, uint32_t hint,
 		  int error)
@@ -330,7 +331,7 @@ static bool split(struct executor *x, const struct span *span, uint32_t hint,
 	return false;
 }
 
-/* Of what @command is a part, and the host may do instead. */
+/* A wider command that can replace @command. */
 static struct smmuinv_command covering(const struct smmuinv_command *command)
 {
 	uint64_t dw0 = command_dw0(command);
@@ -348,10 +349,10 @@ static struct smmuinv_command covering(const struct smmuinv_command *command)
 }
 
 /*
- * A command that stays refused, although it was sent alone. With some kernels
- * that says of an ATC_INV that its device does not answer: then the SMMU still
- * takes a command for the vDEVICE. And a vDEVICE is gone only if the SMMU takes
- * a command that names none.
+ * A command stays refused, although it was sent alone. For an ATC_INV this can
+ * mean, with some kernels, that its device does not answer. Then the SMMU still
+ * takes another command for the vDEVICE. A vDEVICE is gone only if the SMMU
+ * still takes a command that names no vDEVICE.
  */
 static bool repair_refused(struct executor *x, const struct span *span)
 {
@@ -380,9 +381,8 @@ static bool repair_refused(struct executor *x, const struct span *span)
 }
 
 /*
- * ATC_INVs that failed. A time-out costs a second, whoever reports it in which
- * way. So there are few of them, and what is not found out by then all suspects
- * owe.
+ * ATC_INVs failed. A time-out costs a second, with -EIO as with -ETIMEDOUT, so
+ * only a few are allowed. If the device is not found by then, all suspects owe.
  */
 static bool repair_atc(struct executor *x, const struct span *span,
 		       uint32_t hint, uint32_t tries, int error)
@@ -400,7 +400,7 @@ static bool repair_atc(struct executor *x, const struct span *span,
 	return give_up(x, span, error, true);
 }
 
-/* A call has failed. */
+/* A call has failed: tries again, splits, replaces or gives up. */
 static bool repair(struct executor *x, const struct span *span, uint32_t hint,
 		   uint32_t tries, int error)
 {
@@ -454,7 +454,7 @@ void smmuinv__execute_calls(struct executor *x, const struct calls *calls)
 		if (x->error != error)
 			lower(&x->account->undone, &span);
 		else if (!x->timeouts_left && is_atc_inv(span.commands))
-			/* No more seconds for devices that do not answer. */
+			/* No time is left for devices that do not answer. */
 			give_up(x, &span, -ETIMEDOUT, false);
 		else
 			attempt(x, span, 0, 0);
@@ -502,8 +502,9 @@ static void parcel_put_stream(struct parcel *p, const struct executor *x,
 }
 
 /*
- * So many devices that owe can be told apart: one time-out for all of them, one
- * for each halving, and one more for the last.
+ * How many devices that owe can be asked at once and still be told apart. It
+ * takes one time-out for all of them, one for each halving, and one for the
+ * last.
  */
 static uint32_t devices_to_ask(const struct executor *x)
 {
@@ -512,7 +513,7 @@ static uint32_t devices_to_ask(const struct executor *x)
 	return halvings < 8 ? 1u << halvings : PARCEL / 2;
 }
 
-/* From the stream @vsid on. Returns where to go on; above UINT32_MAX: done. */
+/* From the stream @vsid on. Returns the next vSID; above UINT32_MAX: done. */
 static uint64_t parcel_fill(struct parcel *p, struct executor *x, uint64_t vsid,
 			    enum stream_commands which)
 {
@@ -538,7 +539,7 @@ static uint64_t parcel_fill(struct parcel *p, struct executor *x, uint64_t vsid,
 	return vsid;
 }
 
-/* A debt that is newer than the parcel stays. */
+/* If a stream owes for something newer than the parcel, it still owes. */
 static void parcel_paid(const struct parcel *p, struct executor *x)
 {
 	uint32_t i;

@@ -2,8 +2,8 @@
 /*
  * The only code that asks a host to invalidate. It walks the calls of a plan on
  * one vIOMMU, and repairs what fails: it tries again, in smaller parts; it
- * sends a suspect alone; it replaces what stays refused by what covers it; it
- * writes down what a device owes that does not answer.
+ * sends a suspect alone; it replaces what stays refused by a wider command; it
+ * records what a device owes that does not answer.
  */
 #ifndef SMMUINV_LIB_EXECUTE_H
 #define SMMUINV_LIB_EXECUTE_H
@@ -20,7 +20,7 @@
  * is none.
  */
 struct account {
-	struct smmuinv_fault fault; /* of the host's failures the first */
+	struct smmuinv_fault fault; /* at the earliest command */
 	uint64_t owed_vsid;
 	uint32_t fault_index;
 	uint32_t undone; /* everything before it is executed or owed */
@@ -28,7 +28,7 @@ struct account {
 	uint32_t owed_viommu;
 	bool owed_before; /* some device owed when the window began */
 	bool fresh;       /* one has just not answered */
-	/* What it adds to them. Counted on from window to window. */
+	/* Summed up from window to window. */
 	struct smmuinv_counters counters;
 };
 
@@ -37,17 +37,17 @@ void smmuinv__account_open(struct account *a, uint32_t count);
 
 /* Calls one vIOMMU for a window. */
 struct executor {
-	/* By whom, and where. */
+	/* What executes, and where. */
 	const struct smmuinv_backend *backend;
 	struct streams *streams;
 	struct viommu viommu;
 	bool ssids;       /* ATC entries may have PASIDs */
 	uint64_t changes; /* of @streams, when commands were resolved */
-	/* What may still be spent on failures. */
+	/* What is left of the limits for failures. */
 	uint32_t retries_left;
 	uint32_t timeouts_left;
 	/* How it went. */
-	int error;      /* the worst that is in @account */
+	int error;      /* the last failure, or 0 */
 	bool failed;    /* some call has, so more of them are retries */
 	bool hints_lie; /* the count of a refusal has named a wrong command */
 	bool paying;    /* what streams owe is being sent */
@@ -67,7 +67,7 @@ enum stream_commands {
 
 /*
  * The same for every stream of the vIOMMU. A stream whose ATC was invalidated
- * owes nothing any more.
+ * no longer owes.
  */
 void smmuinv__execute_streams(struct executor *x, enum stream_commands which);
 

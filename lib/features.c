@@ -5,12 +5,12 @@
 
 #include "params.h"
 
-/* When is what a guest was shown carried by a host? */
+/* When does a host carry what a guest was shown? */
 enum carry {
 	ALWAYS,  /* whatever the host has */
 	VMM,     /* the VMM emulates it */
 	AT_MOST, /* the host's number is not smaller */
-	COVER,   /* every bit of the guest's is the host's too */
+	COVER,   /* the host has every bit that the guest has */
 	CHOICE,  /* the choice that the host has made; 0 there leaves it open */
 	NEVER,   /* by no host, or the kernel does not report it */
 };
@@ -55,7 +55,7 @@ static const struct feature features_table[SMMUINV_FEATURE_COUNT] = {
 	FIELD(0, CD2L, 19, 1, COVER, DIFFERS, 1),
 	FIELD(0, VATOS, 20, 1, VMM, 0, 0),
 	FIELD(0, TTENDIAN, 21, 2, CHOICE, DIFFERS, 3),
-	FIELD(0, ATSRECERR, 23, 1, NEVER, DIFFERS, 0), /* SMMU_CR2 is the host's */
+	FIELD(0, ATSRECERR, 23, 1, NEVER, DIFFERS, 0), /* the host's CR2 */
 	FIELD(0, STALL_MODEL, 24, 2, CHOICE, DIFFERS, 3),
 	FIELD(0, TERM_MODEL, 26, 1, CHOICE, DIFFERS, 1),
 	FIELD(0, ST_LEVEL, 27, 2, VMM, 0, 0),
@@ -65,7 +65,7 @@ static const struct feature features_table[SMMUINV_FEATURE_COUNT] = {
 	FIELD(1, PRIQS, 11, 5, VMM, 0, 0),
 	FIELD(1, EVENTQS, 16, 5, VMM, 0, 0),
 	FIELD(1, CMDQS, 21, 5, VMM, 0, 0),
-	FIELD(1, ATTR_PERMS_OVR, 26, 1, NEVER, DIFFERS, 0), /* STE.PRIVCFG ... */
+	FIELD(1, ATTR_PERMS_OVR, 26, 1, NEVER, DIFFERS, 0), /* STE.PRIVCFG */
 	FIELD(1, ATTR_TYPES_OVR, 27, 1, NEVER, DIFFERS, 0), /* STE.MTCFG ... */
 	FIELD(1, REL, 28, 1, VMM, 0, 0),
 	FIELD(1, QUEUES_PRESET, 29, 1, VMM, 0, 0),
@@ -180,7 +180,7 @@ static int refuse(uint32_t *lacking, uint32_t feature)
 	return -EOPNOTSUPP;
 }
 
-/* Not if a field has a reserved value, or one that no guest can use. */
+/* Refused if a field has a reserved value, or one that no guest can use. */
 static int host_usable(const struct smmuinv_features *host, uint32_t *lacking)
 {
 	if (!(GET(host, TTF) & TTF_AARCH64))
@@ -223,7 +223,7 @@ static uint8_t wish(const struct smmuinv_offer *offer, uint8_t granule)
 	return offer->granules & granule ? SMMUINV_ON : SMMUINV_OFF;
 }
 
-/* Choices of the VMM's, resolved against the host. */
+/* The VMM's choices, resolved against the host. */
 static int grant_choices(struct smmuinv_features *guest,
 			 const struct smmuinv_features *host,
 			 const struct smmuinv_offer *offer, uint32_t *lacking)
@@ -346,7 +346,7 @@ static bool offer_valid(const struct smmuinv_offer *offer)
 	       offer->eventq_bits <= 19 && oas_encode(offer->address_bits) >= 0;
 }
 
-/* What the guest gets without a choice. */
+/* What the guest gets whatever the VMM chooses. */
 static struct smmuinv_features guest_base(const struct smmuinv_features *host,
 					  const struct smmuinv_offer *offer)
 {

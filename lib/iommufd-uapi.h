@@ -2,8 +2,8 @@
 /*
  * The few definitions of the kernel's iommufd interface that the library needs,
  * because the headers that distributions ship are older than vIOMMUs. The
- * machine test holds every one of them against the header of the kernel that
- * it builds.
+ * machine test compares every one of them with the header of the kernel that it
+ * builds.
  */
 #ifndef SMMUINV_LIB_IOMMUFD_UAPI_H
 #define SMMUINV_LIB_IOMMUFD_UAPI_H

@@ -37,7 +37,7 @@ static inline bool params_copy(void *to, size_t known, const void *from,
 	if (!from)
 		return false;
 	memcpy(&size, from, sizeof(size));
-	/* Who was built with this library's headers, as nearly all are. */
+	/* A caller with this library's headers, as nearly all are. */
 	if (size == known) {
 		memcpy(to, from, known);
 		return true;

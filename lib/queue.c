@@ -84,7 +84,7 @@ struct run {
 	uint32_t limit;  /* entries to look at */
 	uint32_t read;   /* entries that were looked at */
 	uint64_t visits; /* streams that were visited for CFGI commands */
-	/* The last command but CMD_SYNCs, if it was a CFGI_STE or _RANGE. */
+	/* @last is the last command, CMD_SYNCs apart: a CFGI_STE or _RANGE. */
 	bool neighbour;
 	struct smmuinv_command last;
 	struct account account; /* of the last window; and all counters */
@@ -116,7 +116,7 @@ static void settled(const struct run *run,
 			       command, fate, rule);
 }
 
-/* A callback has answered what has no name, or that the VMM failed. */
+/* A callback's answer has no name, or says that the VMM failed. */
 static int callback_failed(struct run *run, uint32_t callback, int answer)
 {
 	run->p.fault = (struct smmuinv_fault){
@@ -212,7 +212,7 @@ static int pay(struct run *run)
 	return r.cerror ? 1 : rc;
 }
 
-/* In the queue's order: all that is done, and the CMD_SYNCs that it allows. */
+/* In the queue's order: what is done, and CMD_SYNCs that cover only that. */
 static int settle(struct run *run)
 {
 	struct smmuinv_batch *b = run->queue->batch;
@@ -241,8 +241,8 @@ static int settle(struct run *run)
 }
 
 /*
- * Have hosts execute what was read, and settle what is done. The rest is not
- * consumed, and is read again.
+ * Has the hosts execute what was read, and settles what is done. The rest is
+ * not consumed, and is read again.
  */
 static int flush_window(struct run *run)
 {
@@ -287,7 +287,7 @@ static int invalidate_cds(struct run *run, uint32_t vsid)
 	return batch_is_full(b);
 }
 
-/* Commands of the library's own, which are no entries of the queue. */
+/* Executes the library's own commands, which are not entries of the queue. */
 static int execute_own(struct run *run)
 {
 	smmuinv__batch_execute(run->queue->batch, &run->account);
@@ -327,7 +327,7 @@ static int visit_stream(struct run *run, uint32_t vsid, bool leaf)
 	return invalidate_cds(run, vsid) ? execute_own(run) : 0;
 }
 
-/* A call that failed may have cost seconds, whatever the host says of it. */
+/* A call that failed may have cost seconds, whatever its errno is. */
 static bool has_worked(const struct run *run)
 {
 	const struct smmuinv_counters *c = &run->account.counters;
@@ -337,7 +337,7 @@ static bool has_worked(const struct run *run)
 		       run->queue->work_max;
 }
 
-/* All of them, whatever work_max is: there are as many as the VMM has added. */
+/* All of them, whatever work_max is: the VMM decides how many there are. */
 static int visit_streams(struct run *run, uint32_t first, uint32_t last,
 			 bool leaf)
 {
@@ -375,9 +375,9 @@ static int take_cfgi_ste(struct run *run, uint32_t first, uint32_t last,
 }
 
 /*
- * A CFGI_STE or CFGI_STE_RANGE. The guest wrote the STEs before any command
- * that has been read, so a neighbour that says the same is done already. 4.3.2:
- * 2^(Range + 1) StreamIDs, aligned to their number.
+ * A CFGI_STE or CFGI_STE_RANGE. The guest wrote the STEs before it produced any
+ * of these commands. So if the command before is the same, this one is done
+ * already. 4.3.2: 2^(Range + 1) StreamIDs, aligned to their number.
  */
 static int hand_over_cfgi(struct run *run,
 			  const struct smmuinv_command *command)
@@ -400,7 +400,7 @@ static int hand_over_cfgi(struct run *run,
 	return rc;
 }
 
-/* A command that is the VMM's to act on. */
+/* A command that the VMM has to act on. */
 static int hand_over(struct run *run, const struct smmuinv_command *raw,
 		     const struct smmuinv_command *command)
 {
@@ -475,8 +475,8 @@ static int step(struct run *run, const struct smmuinv_command *raw)
 }
 
 /*
- * What lies in memory up to the first command that needs a closer look, to the
- * end of the ring or of the window.
+ * Takes entries from memory, up to the first that needs a closer look, or to
+ * the end of the ring or of the window.
  */
 static int step_in_memory(struct run *run)
 {
@@ -500,7 +500,7 @@ static int step_in_memory(struct run *run)
 	return step(run, &raw);
 }
 
-/* One entry, by the VMM's callback or because the VMM wants to see each. */
+/* One entry: it has to be read by a callback, or ops.settled wants each. */
 static int step_single(struct run *run)
 {
 	static const struct smmuinv_command none = { { 0 } };
@@ -616,7 +616,7 @@ int smmuinv_queue_consume(struct smmuinv_queue *queue,
 	return run_end_call(&run, rc, progress);
 }
 
-/* The command at CONS, if it is one for the host. */
+/* Everything is invalidated in place of the command at CONS. */
 static int skip(struct run *run)
 {
 	struct smmuinv_queue *q = run->queue;
@@ -637,10 +637,10 @@ static int skip(struct run *run)
 		return 0;
 	run->read = 1;
 	rc = smmuinv_vsmmu_invalidate_all(q->vsmmu, &result);
-	/* What devices owe, CMD_SYNCs wait for. */
+	/* CMD_SYNCs wait for what devices owe, so it is no error here. */
 	if (result.cerror)
 		rc = 0;
-	/* The counters have them already. */
+	/* The counters have these already. */
 	run->p.host_commands = result.host_commands;
 	run->p.ioctls = result.ioctls;
 	run->p.retries = result.retries;

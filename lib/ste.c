@@ -225,7 +225,7 @@ static uint64_t table_address(uint64_t word)
 
 /*
  * Where the guest's SMMU never stalls, CD.S is illegal (5.5). Where the host's
- * can, only S1STALLD makes it so: a stalled transaction of the guest's would
+ * can, only S1STALLD makes it so: a stalled transaction of the guest would
  * wait for ever, as CMD_RESUME is illegal for the guest, too.
  */
 static bool stalls_are_hidden(const struct smmuinv_features *guest,
@@ -258,7 +258,7 @@ int smmuinv_ste_read(struct smmuinv_ste *ste, const void *bytes,
 		     const struct smmuinv_features *guest,
 		     const struct smmuinv_features *host)
 {
-	/* Until we know better, V and Config 0, which is an abort. */
+	/* Until more is known: V and Config 0, which is an abort. */
 	struct smmuinv_ste found = { .vste = { htole64(STE0_V) } };
 	struct ste_words e;
 	uint64_t config;
@@ -311,12 +311,11 @@ const char *smmuinv_ste_rule_text(uint32_t rule)
 		RULE(S1CONTEXTPTR) =
 			"the CD's address is out of range, IDR5.OAS (3.4.3)",
 		RULE(S2VMID) = "VMIDs have 8 bits, IDR0.VMID16 (5.2, S2VMID)",
-		RULE(STAGE2) = "a stage 2 of the guest's cannot be nested "
+		RULE(STAGE2) = "a guest's stage 2 cannot be nested "
 			       "(5.2, Config)",
 		RULE(EL2) = "an EL2 stream cannot be nested (5.2, STRW)",
 		RULE(DPT) = "ATS with DPT checks cannot be nested (5.2, EATS)",
-		RULE(VMID) =
-			"VMIDs of the guest's cannot be nested (5.2, S2VMID)",
+		RULE(VMID) = "a guest's VMIDs cannot be nested (5.2, S2VMID)",
 		RULE(HOST_LACKS) = "the host lacks what the stream asks for",
 	};
 

@@ -26,7 +26,7 @@ void smmuinv__streams_destroy(struct streams *streams)
 	pthread_mutex_destroy(&streams->lock);
 }
 
-/* So many entries have lower vSIDs. */
+/* The number of entries with lower vSIDs. */
 static uint32_t place_of(const struct streams *streams, uint32_t vsid)
 {
 	uint32_t low = 0;
@@ -72,7 +72,7 @@ struct stream *smmuinv__stream_next(const struct streams *streams,
 	return place < streams->count ? &streams->list[place] : NULL;
 }
 
-/* Without memory for a smaller list the larger one serves, too. */
+/* If there is no memory for a smaller list, the larger one stays. */
 static int set_capacity(struct streams *streams, uint32_t capacity)
 {
 	struct stream *list =

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the host has for the guest: its vIOMMUs, and which vSID is which vDEVICE
- * on which of them. And the calls to the host that are under way.
+ * What the host has for the guest: its vIOMMUs, and for each vSID its vIOMMU
+ * and its vDEVICE. Also the calls to the host that are under way.
  *
  * One mutex guards all of it. It is never held while the backend is called, so
- * it is free within microseconds, whatever the host does. Each call to the
- * host is registered instead. Whoever takes a stream or a vIOMMU away waits for
- * the calls to that vIOMMU that were registered before, and for no later one:
- * so it gets its turn with every libc.
+ * it is free within microseconds, whatever the host does. Each call to the host
+ * is registered instead. Who removes a stream or a vIOMMU waits for the calls
+ * to that vIOMMU that were registered before, and for no later one. So it gets
+ * its turn with every libc.
  */
 #ifndef SMMUINV_LIB_STREAM_H
 #define SMMUINV_LIB_STREAM_H
@@ -40,8 +40,8 @@ struct stream {
 	enum stream_state state;
 	bool ats;
 	bool made;      /* the library made the vDEVICE */
-	uint64_t since; /* which change of the streams made it be there */
-	uint64_t debt;  /* not 0: which time-out of ATC_INVs was the last */
+	uint64_t since; /* the number of the change that added it */
+	uint64_t debt;  /* 0, or the number of the last of @debts */
 };
 
 /* A call to the host that is under way; lives on its thread's stack. */
@@ -68,22 +68,22 @@ struct streams {
 	 * leaves, a vIOMMU that leaves, ATS that is set, a device that owes.
 	 */
 	uint64_t changes;
-	uint64_t debts; /* time-outs of ATC_INVs so far */
+	uint64_t debts; /* how often a stream came to owe, so far */
 	uint32_t owing; /* streams that owe; read without the lock, too */
 };
 
 /* 0 or -ENOMEM */
 int smmuinv__streams_init(struct streams *streams);
-/* The streams are gone already. */
+/* No vDEVICE is destroyed here. */
 void smmuinv__streams_destroy(struct streams *streams);
 
 /* All that follow: with the lock. Pointers are good until it is released. */
 
-/* NULL if the vSID is no device of the host's at present. */
+/* NULL if the vSID has no device of the host at present. */
 struct stream *smmuinv__stream_find(const struct streams *streams,
 				    uint32_t vsid);
 
-/* The first that is there at @vsid or above; NULL if there is none. */
+/* The first in use at @vsid or above; NULL if there is none. */
 struct stream *smmuinv__stream_next(const struct streams *streams,
 				    uint32_t vsid);
 
@@ -104,7 +104,7 @@ struct viommu *smmuinv__viommu_find(struct streams *streams, uint32_t id);
 void smmuinv__host_call_begin(struct streams *streams, struct host_call *call,
 			      uint32_t viommu_id);
 void smmuinv__host_call_end(struct streams *streams, struct host_call *call);
-/* Gives up the lock meanwhile. */
+/* Releases the lock while it waits. */
 void smmuinv__host_calls_wait(struct streams *streams, uint32_t viommu_id);
 
 #endif /* SMMUINV_LIB_STREAM_H */

@@ -14,7 +14,7 @@
 /* docs/performance.md says why. */
 #define PAGES_MAX_DEFAULT    512
 #define RETRIES_MAX_DEFAULT  64
-#define RETRIES_MAX_MAX      4096 /* a repair is that deep at most */
+#define RETRIES_MAX_MAX      4096 /* limits how deep a repair recurses */
 #define TIMEOUTS_MAX_DEFAULT 5
 
 static bool params_valid(const struct smmuinv_vsmmu_params *p)
@@ -30,9 +30,9 @@ static uint32_t or_default(uint32_t value, uint32_t otherwise)
 }
 
 /*
- * Every host has what the guest's invalidations need. So what is legal for the
- * guest is a command that each of them has, in the same canonical form; except
- * ranges, which the plan turns into what a host has.
+ * Every host has what the guest's invalidations need. So each of them has every
+ * command that is legal for the guest, in the same canonical form. Ranges are
+ * the exception: the plan turns them into what a host has.
  */
 static void configure(struct smmuinv_vsmmu *v,
 		      const struct smmuinv_vsmmu_params *p)
@@ -170,7 +170,7 @@ int smmuinv_vsmmu_remove_viommu(struct smmuinv_vsmmu *vsmmu, uint32_t viommu_id)
 	return rc;
 }
 
-/* The table gets a place for the stream, on a vIOMMU that is there. */
+/* The table gets a place for the stream, if its vIOMMU is known. */
 static int stream_announce(struct streams *s, struct stream *stream)
 {
 	if (!stream->viommu_id && s->viommu_count == 1)
@@ -226,7 +226,7 @@ int smmuinv_vsmmu_add_stream(struct smmuinv_vsmmu *vsmmu,
 	return rc;
 }
 
-/* Off, its ATC is empty. */
+/* If ATS is off, the ATC is empty. */
 static void stream_set_ats(struct streams *s, struct stream *stream, bool ats)
 {
 	if (!ats)
@@ -277,7 +277,7 @@ int smmuinv_vsmmu_find_stream(struct smmuinv_vsmmu *vsmmu, uint32_t vsid,
 	return 0;
 }
 
-/* No command names it from here on, and none that does is on its way. */
+/* After it, no command for the stream is sent or under way. */
 static bool stream_leave(struct streams *s, uint32_t vsid, struct stream *copy)
 {
 	struct stream *stream = smmuinv__stream_find(s, vsid);
@@ -291,7 +291,7 @@ static bool stream_leave(struct streams *s, uint32_t vsid, struct stream *copy)
 	return true;
 }
 
-/* Commands for it were left out meanwhile: its ATC_INVs are owed. */
+/* ATC_INVs for it were not sent meanwhile, so it owes. */
 static void stream_stays(struct streams *s, struct stream *stream)
 {
 	stream->state = STREAM_THERE;
@@ -496,8 +496,8 @@ static void execute_nh_all(struct executor *x)
 }
 
 /*
- * In the order in which one is made from the other. It goes on after a failure,
- * unless the SMMU does not answer.
+ * CDs first, then TLB entries, which are made from them, then ATCs. It goes on
+ * after a failure, unless the SMMU does not answer.
  */
 static void invalidate_viommu(struct executor *x, bool ats)
 {
@@ -531,7 +531,7 @@ static int invalidate_viommus(struct smmuinv_vsmmu *v,
 	smmuinv__counters_add(&v->counters, &a.counters);
 	pthread_mutex_unlock(&v->streams.lock);
 	(void)smmuinv__account_report(&a, &r);
-	/* No command of the guest's is at fault. */
+	/* None of the guest's commands is at fault. */
 	r.fault_index = SMMUINV_INDEX_NONE;
 	if (result)
 		PARAMS_STORE(result, &r);

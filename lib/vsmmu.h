@@ -14,7 +14,7 @@
 #include "execute.h"
 #include "stream.h"
 
-/* Fixed when it is made, except @streams and @counters, which have a lock. */
+/* Fixed when it is made, except @streams, @tallies and @counters. */
 struct smmuinv_vsmmu {
 	struct smmuinv_backend *backend;
 	bool as_written;
@@ -26,7 +26,7 @@ struct smmuinv_vsmmu {
 	bool ssids; /* likewise */
 	struct check_table check;
 	struct streams streams;
-	/* With the lock of @streams; batches that are gone are in @counters. */
+	/* With the lock of @streams; freed batches are in @counters. */
 	struct tally *tallies;
 	struct smmuinv_counters counters;
 };
@@ -59,12 +59,12 @@ int smmuinv__account_report(const struct account *a, struct smmuinv_result *r);
 /* May a caller's result, which may be NULL, be filled in? */
 bool smmuinv__result_writable(const struct smmuinv_result *result);
 
-/* Calls one vIOMMU, with all that may be spent on a window. */
+/* For the calls of one window to one vIOMMU, with fresh limits. */
 struct executor smmuinv__executor(struct smmuinv_vsmmu *v,
 				  const struct viommu *viommu, uint64_t changes,
 				  struct account *account);
 
-/* Each number by itself: somebody may be reading them. */
+/* Each number atomically, because another thread may read them. */
 void smmuinv__counters_add(struct smmuinv_counters *sum,
 			   const struct smmuinv_counters *more);
 
@@ -72,8 +72,8 @@ void smmuinv__counters_add(struct smmuinv_counters *sum,
 uint32_t smmuinv__viommus(struct smmuinv_vsmmu *v, struct viommu *list);
 
 /*
- * Devices that owe are asked again, for a CMD_SYNC. True if none owes any more.
- * One that has just not answered is not asked at once.
+ * Asks devices that owe again, for a CMD_SYNC. True if none still owes. If one
+ * has just not answered, it asks none and returns false.
  */
 bool smmuinv__vsmmu_pay(struct smmuinv_vsmmu *v, struct account *a);
 

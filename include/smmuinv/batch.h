@@ -102,10 +102,10 @@ SMMUINV_API void smmuinv_batch_clear(struct smmuinv_batch *batch);
  * @batch: whose
  * @result: what became of it; may be NULL
  *
- * If nothing fails, it makes one call for each vIOMMU. It makes another call
- * where the order of a CMD_SYNC needs it, one for ATC_INVs, and one more for
- * each if the host has the erratum. If there is nothing to send, it makes no
- * call.
+ * If nothing fails, it makes one call for each vIOMMU. It makes a further call
+ * for ATC_INVs, and where the order of a CMD_SYNC needs it. With
+ * SMMUINV_HW_INFO_REPEAT it makes each call twice, except for ATC_INVs. If
+ * there is nothing to send, and no device owes, it makes no call.
  *
  * After success the batch is empty. After an error it holds the commands that
  * are not complete. Flush again to retry them; indices then count from the
@@ -124,11 +124,14 @@ SMMUINV_API void smmuinv_batch_clear(struct smmuinv_batch *batch);
  * that error at the first CMD_SYNC after the completed commands. This is the
  * first CMD_SYNC that is still in the batch. If none is, it is the CMD_SYNC for
  * which the VMM has flushed. When the guest tries it again, flush again.
+ *
  * -ENODEV: the vDEVICE of result.fault.vsid is gone. Remove the stream and
- * flush again. -ENOENT: the vIOMMU is gone. -ETIMEDOUT otherwise: the SMMU does
- * not answer. -ENOMEM: the host has no memory. -EIO: the host refuses what the
- * guest's features allow. -EPROTO: the host's answer makes no sense. Another
- * errno of the backend. After any of these, flush again later, or call
+ * flush again.
+ *
+ * -ENOENT: the vIOMMU is gone. -ETIMEDOUT otherwise: the SMMU does not answer.
+ * -ENOMEM: the host has no memory. -EIO: the host refuses what the guest's
+ * features allow. -EPROTO: the host's answer makes no sense. Another errno of
+ * the backend. After any of these, flush again later, or call
  * smmuinv_batch_invalidate_all(), or stop the guest. Never go on without one of
  * them.
  *

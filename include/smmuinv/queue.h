@@ -237,7 +237,8 @@ struct smmuinv_progress {
  * @queue: the consumer
  * @ring: the registers and the memory
  * @progress: how far it came. It is filled in except after -EBUSY, and after
- *	-EINVAL because of an argument. So set progress.cons to @ring.cons before.
+ *	-EINVAL because of an argument. So set progress.cons to @ring.cons
+ *	before the call.
  *
  * It reads each entry once in a call, and calls the host as rarely as possible.
  * It stops at the first command that is illegal or cannot be read, with

@@ -85,13 +85,14 @@ struct smmuinv_fault {
  * @size: sizeof(struct smmuinv_result), set by the caller
  * @fault: who failed
  * @completed: this many of the guest's commands may be consumed, counted from
- *	the first. CMD_SYNCs that were marked between them count too. Each command
- *	was executed, was not sent because it need not be, or is owed by a device.
- *	No CMD_SYNC among them covers what is owed. A retry from there is safe,
+ *	the first. CMD_SYNCs that were marked between them count too. Each
+ *	command was executed, need not be sent, or is owed by a device. No
+ *	CMD_SYNC among them covers what is owed. A retry from there is safe,
  *	because every command can be executed twice.
  * @fault_index: the guest's command at fault, or SMMUINV_INDEX_NONE. It is
- *	SMMUINV_INDEX_NONE too if a device owed before this call. It is below
- *	@completed only for ATC_INVs that a device did not answer.
+ *	SMMUINV_INDEX_NONE too if the fault is what a device owed before this
+ *	call. It is below @completed only for ATC_INVs that a device did not
+ *	answer.
  * @cerror: what the guest has to see, enum smmuinv_cerror: CERROR_ILL at
  *	@fault_index, or CERROR_ATC_INV_SYNC at the first CMD_SYNC that is not
  *	among the @completed commands
@@ -261,11 +262,11 @@ SMMUINV_API int smmuinv_vsmmu_remove_viommu(struct smmuinv_vsmmu *vsmmu,
  * and is complete at once.
  *
  * Return: 0; -EINVAL for NULL or a wrong size; -ERANGE if the vSID does not fit
- * into the guest's IDR1.SIDSIZE; -EEXIST if the vSID was added before; -EXDEV
- * if the virtual SMMU has no such vIOMMU, or @viommu_id is 0 and it does not
- * have exactly one; -ENOSYS if the library has to make a vDEVICE and the
- * backend has no function for it; -ENOMEM; an errno of the backend. After an
- * error nothing was added.
+ * into the guest's IDR1.SIDSIZE; -EEXIST if the vSID was added before, or is
+ * being added or removed by another thread; -EXDEV if the virtual SMMU has no
+ * such vIOMMU, or @viommu_id is 0 and it does not have exactly one; -ENOSYS if
+ * the library has to make a vDEVICE and the backend has no function for it;
+ * -ENOMEM; an errno of the backend. After an error nothing was added.
  * Threads: any. Since: 0.1.
  */
 SMMUINV_API int

@@ -12,9 +12,9 @@ static void put(struct calls *calls, uint64_t dw0, uint64_t dw1,
 }
 
 /*
- * As few ranges as reach the span, which is one unless it is longer than any
- * range is: a length that has no NUM and SCALE is rounded up, by less than a
- * sixteenth.
+ * The fewest ranges that reach the span. This is one, unless the span is longer
+ * than any range. A length that NUM and SCALE cannot express is rounded up, by
+ * less than a sixteenth.
  */
 static void put_ranges(struct plan *plan, const struct plan_run *run,
 		       uint64_t dw0, uint64_t dw1)

@@ -70,9 +70,9 @@ void smmuinv__plan_run_of_range(struct plan_run *run, const struct plan *plan,
 
 /*
  * A single address becomes a page only if its granule is certain. 4.4.2, 3.4.1:
- * where the bits above the address are not all equal, the SMMU may take a
- * command for one out of range, which has no effect (4.1.7). It would take
- * along what is merged with it.
+ * if the bits above the address are not all equal, the SMMU may treat the
+ * command as out of range, without effect (4.1.7). Then what is merged with it
+ * would have no effect either.
  */
 static void run_of_address(struct plan_run *run, const struct operand *c,
 			   const struct plan *plan)
@@ -158,8 +158,8 @@ static struct plan_run *run_begin(struct plan *plan, uint32_t index,
 }
 
 /*
- * Most of a window are pages one after the other: @run takes all that follow
- * the command at @index. Returns how many it took.
+ * Most of a window is consecutive pages: @run takes all that continue the
+ * command at @index. Returns how many it took.
  */
 static uint32_t grow(struct plan_run *run, const struct operand *c,
 		     const struct plan_window *w, uint32_t index,
@@ -224,8 +224,8 @@ static uint32_t tables_join(uint32_t tables, uint32_t more)
 }
 
 /*
- * What is merged into a command that reaches tables goes with that. So all
- * TLBIs wait for what any of them has to wait for.
+ * What is merged into a command that reaches tables is sent with that command.
+ * So all TLBIs wait for what any of them has to wait for.
  */
 static void order_sync(struct order *o)
 {
@@ -246,8 +246,9 @@ static void order_sync(struct order *o)
 }
 
 /*
- * Before which ranks a call must end, so that each rank goes in a later call
- * than all that it waits for. As few as can be, so each as late as can be.
+ * Before which ranks a call must end, so that each rank is sent in a later call
+ * than all that it waits for. Each end is as late as possible, so there are as
+ * few as possible.
  */
 static uint32_t order_breaks(const struct order *o)
 {
@@ -269,12 +270,12 @@ static uint32_t order_breaks(const struct order *o)
 }
 
 /*
- * A global leaf can be made again through the tables of any ASID. So a
- * TLBI_NH_VA that comes a CMD_SYNC after a TLBI that reaches other tables than
- * its own ASID's may not share its call in a way that lets it run first. With
- * Leaf=1 it goes after all tables. With Leaf=0 it reaches tables itself, and
- * becomes a TLBI_NH_VAA: that one command removes all from which anything at
- * its address can be made (4.4.2.3).
+ * A global leaf can be made again through the tables of any ASID. So if a TLBI
+ * reaches tables of other ASIDs, and a TLBI_NH_VA comes after it with a
+ * CMD_SYNC between them, the TLBI_NH_VA may not run first. With Leaf=1 it is
+ * sent after all tables. With Leaf=0 it reaches tables itself, and becomes a
+ * TLBI_NH_VAA: that one command removes all from which anything at its address
+ * can be made (4.4.2.3).
  */
 static void keep_order(struct plan *plan, const struct order *o,
 		       struct operand *c)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Third step of a plan: what is said twice or is part of something else is said
- * once, and what touches becomes one. Sorted runs become heads, each of which
- * stands for those that were joined to it.
+ * Third step of a plan: what is equal or part of something else is sent once,
+ * and what touches becomes one. Sorted runs become heads, each of which stands
+ * for those that were joined to it.
  */
 #include "plan.h"
 
@@ -54,8 +54,8 @@ static bool covered(const struct plan *plan, uint64_t group,
 #define OF_TABLES(group) ((group) - (UINT64_C(1) << GROUP_RANK_SHIFT))
 
 /*
- * Does a head that reaches more reach all of it already? Only groups that are
- * there are looked into.
+ * Does a head of a wider group reach all of it already? Only groups that the
+ * window has are searched.
  */
 static bool reached(const struct plan *plan, const struct plan_run *run,
 		    uint32_t ranks, bool every_asid)
@@ -100,7 +100,7 @@ static bool join_tlbi(struct plan_run *head, const struct plan_run *run)
 	return true;
 }
 
-/* What merge has met of the TLBIs. */
+/* The TLBIs that merge has met so far. */
 struct met {
 	struct plan_run *everything; /* it stands for every TLBI */
 	uint32_t ranks;              /* of addresses */
@@ -149,8 +149,8 @@ static bool are_buddies(const struct plan_run *a, const struct plan_run *b)
 }
 
 /*
- * Spans are powers of two and aligned, so two of them are apart or one is part
- * of the other; what is joined is exactly what its parts were.
+ * Spans are powers of two and aligned. So two spans are apart, or one is part
+ * of the other. A joined span reaches exactly what its parts reached.
  */
 static void merge_atc(struct plan *plan, struct plan_run *head, uint32_t index)
 {

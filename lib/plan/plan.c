@@ -7,7 +7,7 @@
 
 #include "../feature.h"
 
-/* The granule of all entries of the guest's, if it was shown only one. */
+/* The granule of all the guest's entries, if it was shown only one. */
 static uint8_t granule_of(const struct smmuinv_features *guest)
 {
 	enum { TTF_AARCH32 = 1 };
@@ -149,8 +149,8 @@ static void write_marked(struct plan *plan, const struct plan_window *w,
 }
 
 /*
- * A call ends at each CMD_SYNC. There is a place for every command and as many
- * pages as there may be.
+ * A call ends at each CMD_SYNC. The arrays have places for every command and
+ * for pages_max pages.
  */
 void smmuinv__plan_as_written(struct plan *plan, const struct plan_window *w)
 {

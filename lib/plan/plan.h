@@ -3,9 +3,10 @@
  * From the entries of one window to the calls that one host is asked for.
  *
  * key turns each command into a run of what it reaches; sort brings runs
- * together that can be merged; merge joins them; emit writes the commands.
- * Nothing is widened in its stream or leaf, nor in its granule. An ASID is
- * widened only where order needs it: see plan_key().
+ * together that can be merged; merge joins them; emit writes the commands. No
+ * command is widened in its stream, its leaf or its granule. An ASID is widened
+ * only if the order needs it: see keep_order() in key.c. On a host without
+ * ranges, too many pages become one TLBI_NH_ALL.
  *
  * Pure, except for the memory that is allocated when the plan is made.
  */
@@ -21,8 +22,8 @@
 #include "../command.h"
 
 /*
- * What one command of the host's may stand for. Two runs of a group may be
- * merged; sorted by group and @first, those that can be are neighbours.
+ * What one host command may stand for. Two runs of a group may be merged;
+ * sorted by group and @first, those that can be are neighbours.
  */
 struct plan_run {
 	uint64_t group;
@@ -65,7 +66,7 @@ struct plan {
 	/* Of the guest: the one granule that it was shown, or TG_ANY. */
 	uint8_t granule;
 	uint8_t va_bits;
-	uint32_t pages_max; /* without ranges: beyond so many pages, all goes */
+	uint32_t pages_max; /* without ranges: more become TLBI_NH_ALL */
 	uint32_t capacity;  /* entries in */
 	/* Of the host that it plans for. */
 	bool ril;
@@ -79,12 +80,12 @@ struct plan {
 	uint32_t head_count;
 	/* Before these ranks a call has to end. */
 	uint32_t breaks;
-	/* An NH_VA with Leaf=1 must go after all tables: see plan_key(). */
+	/* An NH_VA with Leaf=1 must go after all tables: see keep_order(). */
 	bool leaves_last;
 	uint32_t keyed; /* commands that were to be sent */
 
 	struct calls calls;
-	uint32_t merged; /* commands of the window that are in another's */
+	uint32_t merged; /* commands that are part of another */
 };
 
 /* The slot of a CMD_SYNC. */
@@ -96,7 +97,7 @@ struct plan {
 /*
  * Entries in the guest's order: commands in canonical form, and CMD_SYNCs. The
  * slot of a CMD_SYNC is ENTRY_SYNC, and its rule is the index of the next, so
- * that whoever looks for them does not look at each entry.
+ * that a search for them does not visit each entry.
  */
 struct plan_window {
 	const struct smmuinv_command *commands;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Second step of a plan: runs in the order of plan_before(). Digit by digit,
- * and only digits in which runs differ: the work grows with the number of runs
- * alone. Windows that come sorted, as most do, cost one look.
+ * Second step of a plan: runs in the order of plan_before(). It sorts digit by
+ * digit, and only by digits in which runs differ, so the work grows linearly
+ * with the number of runs. A window that is sorted already, as most are, takes
+ * one pass.
  */
 #include "plan.h"
 
 #define DIGIT_BITS 8
 #define DIGITS     (1u << DIGIT_BITS)
 
-/* So few are moved to where they belong, one by one. */
+/* At most so many runs are sorted by insertion. */
 #define FEW 32
 
 /* One pass of the sort; equal digits stay in their order. */
@@ -40,7 +41,7 @@ static void sort_pass(const struct plan *plan, const uint32_t *from,
 	}
 }
 
-/* In the order of arrival, or moved to where they belong if they are few. */
+/* True if the runs are sorted already, or few enough for insertion. */
 static bool sort_few(const struct plan *plan, uint32_t *order)
 {
 	const struct plan_run *runs = plan->runs;
