@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-/* No object of the kernel's has this id. */
+/* No object of the kernel has this id. */
 #define NONE 0
 
 static int open_device(struct nested *nested, const char *cdev)

@@ -96,7 +96,7 @@ int world_main(int argc, char **argv, const struct world_vmm *vmm);
  * What a VMM has without the library. Each prints a line.
  */
 
-/* The device with this vSID; NULL if it is none of the host's. */
+/* The device with this vSID; NULL if the host has none. */
 struct world_stream *world_find(struct world *world, uint32_t sid);
 
 /*

@@ -629,7 +629,7 @@ const char *smmuinv_rule_text(uint32_t rule)
 		RULE(SSID_OUT_OF_RANGE) =
 			"no such SubstreamID, IDR1.SSIDSIZE (4.1.7)",
 		RULE(STREAM_UNKNOWN) =
-			"the StreamID is no device of the host's",
+			"no device of the host has the StreamID",
 		RULE(ATS_OFF) = "the stream's ATS is off (5.2)",
 		RULE(NO_VIOMMU) = "there is no host SMMU",
 		RULE(HOST_LACKS) = "the host's SMMU lacks the field or command",

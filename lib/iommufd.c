@@ -7,7 +7,7 @@
 
 #include "iommufd-uapi.h"
 
-/* No object of the kernel's has this id: it counts from 1. */
+/* No object of the kernel has this id: it counts from 1. */
 #define NO_ID 0u
 
 /* The descriptor is the context itself: nothing to allocate, nothing to free.

@@ -58,7 +58,7 @@ enum smmuinv_rule {
 	/* ignored */
 	SMMUINV_RULE_PREFETCH,		/* 4.2: a hint */
 	SMMUINV_RULE_SSID_OUT_OF_RANGE,	/* 4.1.7: no such descriptor or PASID */
-	SMMUINV_RULE_STREAM_UNKNOWN,	/* the vSID is no device of the host's */
+	SMMUINV_RULE_STREAM_UNKNOWN,	/* no device of the host has the vSID */
 	SMMUINV_RULE_ATS_OFF, /* an ATC_INV for a stream without ATS */
 	SMMUINV_RULE_NO_VIOMMU, /* the virtual SMMU has no vIOMMU */
 	/* legal for the guest, but the host's SMMU cannot say it */

@@ -887,7 +887,7 @@ static void repair(struct vmm *v, int rc, const struct smmuinv_progress *p)
 	must(v->failures <= 6 + FUZZ_FAULTS);
 }
 
-/* One call of the VMM's. */
+/* One call of the VMM. */
 static void drive(struct vmm *v, struct smmuinv_progress *p)
 {
 	struct call *c = &v->call;

@@ -458,7 +458,7 @@ static void destroy_own_vdevice(struct fuzz_world *w, struct fuzz_stream *s)
 {
 	unsigned int i;
 
-	/* A lie of the host's may be the first answer. */
+	/* A lie of the host may be the first answer. */
 	for (i = 0; i <= FUZZ_FAULTS; i++) {
 		if (smmuinv_mock_destroy(w->vm.mock, s->vdevice) == -ENOENT)
 			break;

@@ -7,7 +7,7 @@
  * Caches make stale entries again as long as they hold what these came from.
  * Calls fail, devices and SMMUs hang, devices vanish. Streams come, move and
  * go, and the VMM attaches and detaches them, also while a call is under way.
- * Another queue of the guest's is consumed meanwhile.
+ * Another queue of the guest is consumed meanwhile.
  * The VMM answers each failure as smmuinv/queue.h says.
  */
 #include <errno.h>
@@ -21,7 +21,7 @@
 
 enum { LOG2SIZE = 7, ENTRIES = 160, ASIDS = 3, NOTHING = -1 };
 
-/* Streams of the guest's, and one that it only names. */
+/* Streams of the guest, and one that it only names. */
 enum { STREAMS = 3, VSID = 0x10, VSID_NO_DEVICE = 0xbad };
 
 /* Configuration, TLBs, ATCs: each may be made again from the ones before it. */
@@ -66,7 +66,7 @@ struct tally {
 	uint64_t atc_stops;
 	uint64_t enodevs;
 	uint64_t skips;
-	uint64_t failures; /* others of the host's */
+	uint64_t failures; /* others of the host */
 	uint64_t others;   /* entries that the other queue wanted gone */
 };
 
@@ -365,7 +365,7 @@ static struct smmuinv_command random_atc_inv(struct guest *guest, uint32_t sid)
 
 static struct smmuinv_command random_command(struct guest *guest)
 {
-	/* Some streams are no devices of the host's. */
+	/* Some streams are no devices of the host. */
 	uint32_t sid = test_chance(90) ?
 			       vsid_of((uint32_t)test_random_below(STREAMS)) :
 			       VSID_NO_DEVICE;
@@ -674,7 +674,7 @@ static void doom(struct guest *guest, const struct smmuinv_command *command)
 	}
 }
 
-/* Another thread consumes another queue of the guest's. */
+/* Another thread consumes another queue of the guest. */
 static void use_other_queue(struct guest *guest, uint32_t vsid)
 {
 	struct vm_queue *q = &guest->other;
@@ -699,7 +699,7 @@ static void use_other_queue(struct guest *guest, uint32_t vsid)
 }
 
 /*
- * Another thread of the VMM's, while a call to an SMMU is under way. It cannot
+ * Another thread of the VMM, while a call to an SMMU is under way. It cannot
  * take a stream off that SMMU before the call has returned.
  */
 static void meddle(struct guest *guest, uint32_t which)

@@ -69,7 +69,7 @@ struct counts {
 	atomic_ulong windows;
 	atomic_ulong commands;
 	atomic_ulong dropped;
-	atomic_ulong owned; /* of @adds, with a vDEVICE of the VMM's */
+	atomic_ulong owned; /* of @adds, with a vDEVICE of the VMM */
 	atomic_ulong found;
 	atomic_ulong stops;
 	atomic_ulong wrong;
@@ -460,7 +460,7 @@ static void remove_streams_on(struct machine *m, uint32_t viommu_id)
 	}
 }
 
-/* A vDEVICE of the VMM's may be in the making there. */
+/* A vDEVICE of the VMM may be in the making there. */
 static int destroy_viommu(struct machine *m, uint32_t id)
 {
 	int rc = smmuinv_mock_destroy(m->host.mock, id);
@@ -727,7 +727,7 @@ static void print_counts(struct counts *c, unsigned int seconds)
 	printf("%u s: %lu streams added, %lu removed, ATS set %lu times, "
 	       "%lu already so; %lu SMMUs came and went; "
 	       "%lu windows with %lu commands, %lu for no stream, %lu stops; "
-	       "%lu with a vDEVICE of the VMM's, %lu look-ups, "
+	       "%lu with a vDEVICE of the VMM, %lu look-ups, "
 	       "%lu invalidations of everything, "
 	       "%lu readings of the counters\n",
 	       seconds, atomic_load(&c->adds), atomic_load(&c->removes),

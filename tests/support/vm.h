@@ -108,7 +108,7 @@ void vm_close(struct vm *vm);
 int vm_pass(struct vm *vm, uint32_t which,
 	    const struct smmuinv_command *commands, uint32_t *count);
 
-/* A device, and a vDEVICE of the VMM's, on an SMMU. */
+/* A device, and a vDEVICE of the VMM, on an SMMU. */
 uint32_t vm_device(struct vm *vm, uint32_t which);
 uint32_t vm_vdevice(struct vm *vm, uint32_t which, uint32_t vsid);
 struct smmuinv_viommu_params vm_viommu_params(const struct vm *vm,

@@ -82,7 +82,7 @@ def expect_end(run, *statuses):
     else:
         expect(run.syncs < SYNCS, "all CMD_SYNCs")
         expect(run.text.count("CERROR_ILL") <= 1,
-               "a failure of the host's is shown as CERROR_ILL")
+               "a failure of the host is shown as CERROR_ILL")
     stopped = "the guest is stopped" in run.text
     expect(stopped == (run.status == STOPPED), "stopped, and is not")
 

@@ -123,7 +123,7 @@ def stes_of(stream):
 
 
 def groups_of(stream, result):
-    """Runs of commands that nothing of the VMM's but CMD_SYNCs stands between."""
+    """Runs of commands that nothing of the VMM but CMD_SYNCs stands between."""
     syncs = stream["opcodes"].get("SYNC", 0)
     return (result["vmm"] - syncs + result["illegal"] + result["doorbells"]
             + result["forwarded"] // WINDOW + 1 + stes_of(stream))

@@ -1232,7 +1232,7 @@ static void bad_arguments_are_refused(void **state)
 			 -EINVAL);
 	assert_int_equal(smmuinv_queue_consume(vmm->q.queue, &ring, NULL),
 			 -EINVAL);
-	/* The guest's register, and no argument of the VMM's. */
+	/* The guest's register, and no argument of the VMM. */
 	ring.log2size = SMMUINV_QUEUE_LOG2SIZE_MAX + 1;
 	assert_int_equal(smmuinv_queue_consume(vmm->q.queue, &ring, &progress),
 			 -ERANGE);

@@ -30,7 +30,7 @@ struct hostile {
 	struct smmuinv_queue *queue;
 	struct smmuinv_ring ring;
 	struct smmuinv_command entries[1u << LOG2SIZE_MAX];
-	uint32_t vdevice; /* of the VMM's, or 0 if the library makes it */
+	uint32_t vdevice; /* of the VMM, or 0 if the library makes it */
 	bool vmm_makes;
 	bool plugged;
 	uint64_t written; /* hostile commands, CMD_SYNCs at a burst's end aside
