@@ -315,7 +315,7 @@ static bool is_neighbour(const struct vmm *v, uint32_t n)
 	return false;
 }
 
-/* Is a callback of the VMM's called for it? */
+/* Does the VMM get a callback for it? */
 static bool is_presented(const struct vmm *v, uint32_t n)
 {
 	const struct entry *e = &v->call.entries[n];
